@@ -1,0 +1,51 @@
+"""The atoms of one rank, as plain arrays: first the `nlocal` owned ones, then the `nghost` copies of neighbours' atoms.
+
+Only owned atoms have velocities, forces and images that mean anything; ghosts carry position, id and type.  Arrays
+have a capacity that grows when it must and is never truncated to.  The state of a run is these arrays, the box and the step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+PER_ATOM = {           # name: (dtype, trailing shape); what an owned atom takes along when it moves to another rank
+    "x": (np.float64, (3,)),
+    "v": (np.float64, (3,)),
+    "id": (np.int64, ()),
+    "type": (np.int32, ()),
+    "image": (np.int32, (3,)),
+}
+
+
+@dataclass
+class Atoms:
+    """Structure of arrays, capacity >= nlocal + nghost (ghosts only in x, id, type).
+
+    Attributes
+    ----------
+    x : (cap, 3) float64, positions; owned ones are wrapped into the periodic box at every list build
+    v : (cap, 3) float64, velocities
+    f : (cap, 3) float64, forces
+    id : (cap,) int64, global ids, unique, from 1
+    type : (cap,) int32, index into `mass`, from 0
+    image : (cap, 3) int32, how often each periodic boundary was crossed: unwrapped = x + image * box lengths
+    mass : (ntypes,) float64
+    nlocal, nghost : counts
+    """
+
+    mass: NDArray[np.float64]
+    x: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    v: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    f: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    id: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    type: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    image: NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 3), np.int32))
+    nlocal: int = 0
+    nghost: int = 0
+
+    @property
+    def ntotal(self) -> int:
+        return self.nlocal + self.nghost
