@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -28,7 +29,7 @@ TIMESTEP = {"lj": 0.005, "metal": 0.001}
 SKIN = {"lj": 0.3, "metal": 1.0}
 MAX_ATOMS = 2**62
 LATTICE_KEYS = ("lattice", "constant", "density", "vectors", "basis", "basis_types", "origin",
-                "cells", "region", "region_units", "fill")
+                "orient", "cells", "region", "fill")
 
 Problems = Iterator[tuple[str, str]]  # key within the section (may be empty), what is wrong with it
 
@@ -46,12 +47,12 @@ SIX = Field(strict=False, min_length=6, max_length=6)
 
 Cells = Annotated[tuple[PositiveInt, ...], THREE]
 Triple = Annotated[tuple[float, ...], THREE]
+Direction = Annotated[tuple[Annotated[int, Field(ge=-1000, le=1000)], ...], THREE]
 Region = Annotated[tuple[float, ...], SIX]
 BasisTypes = Annotated[tuple[PositiveInt, ...], LIST]
 Symbol = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 Lattice = Literal["sc", "bcc", "fcc", "diamond", "custom"]
-RegionUnits = Literal["lattice", "box"]
 ThermoColumn = Literal[
     "step", "elapsed", "time", "dt", "cpu", "atoms",
     "temp", "press", "pe", "ke", "etotal", "evdwl", "epair", "emol", "enthalpy",
@@ -96,9 +97,8 @@ class Fill(Section):
     type: PositiveInt
     """Type of the atoms, counted from 1."""
     region: Region | None = None
-    """[xlo, xhi, ylo, yhi, zlo, zhi]: the part to fill, faces included; default: the whole box."""
-    region_units: RegionUnits = "lattice"
-    """Whether region counts lattice spacings or is given in units of length."""
+    """[xlo, xhi, ylo, yhi, zlo, zhi] of the part to fill, in lattice spacings, faces included;
+    default: the whole box."""
     basis_types: BasisTypes | None = None
     """Type of each basis atom, where they differ from type."""
 
@@ -126,13 +126,13 @@ class System(Section):
     basis_types: BasisTypes | None = None
     """Type (from 1) of each basis atom; default: all 1."""
     origin: Annotated[tuple[Fraction, ...], THREE] = (0.0, 0.0, 0.0)
-    """Shift of the lattice, in fractions of the unit cell."""
+    """Shift of the lattice, in lattice spacings."""
+    orient: Annotated[tuple[Direction, ...], THREE] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+    """Lattice directions, orthogonal and right-handed, that point along x, y and z."""
     cells: Cells | None = None
-    """[nx, ny, nz]: the box is this many unit cells, from 0."""
+    """[nx, ny, nz]: the box reaches from 0 to this many lattice spacings."""
     region: Region | None = None
-    """[xlo, xhi, ylo, yhi, zlo, zhi] of the box, instead of cells."""
-    region_units: RegionUnits = "lattice"
-    """Whether region counts lattice spacings or is given in units of length."""
+    """[xlo, xhi, ylo, yhi, zlo, zhi] of the box in lattice spacings, instead of cells."""
     fill: Annotated[tuple[Fill, ...], LIST] | None = None
     """What to place where; default: every site of the box gets a basis atom."""
     species: Annotated[tuple[Symbol, ...], LIST] | None = None
@@ -218,12 +218,14 @@ class System(Section):
             yield second, f"give either {first} or {second}, not both"
 
     def _cell_problems(self) -> Problems:
+        if any(_dot(a, b) for a, b in combinations(self.orient, 2)) or not _volume(self.orient) > 0:
+            yield "orient", "the three directions must be orthogonal and right-handed"
         if self.lattice != "custom":
             for key in ("vectors", "basis"):
                 if getattr(self, key) is not None:
                     yield key, f"only with lattice = custom; {self.lattice} has its own"
             return
-        if self.vectors is not None and _volume(self.vectors) == 0.0:
+        if self.vectors is not None and _volume(self.vectors) == 0:
             yield "vectors", "the three vectors must span a volume"
         for k, site in enumerate(self.basis or ()):
             if not all(0 <= c < 1 for c in site):
@@ -247,9 +249,14 @@ class System(Section):
             yield "cells", f"gives more than {MAX_ATOMS} atoms"
 
 
-def _volume(vectors: tuple[tuple[float, ...], ...]) -> float:
-    (ax, ay, az), (bx, by, bz), (cx, cy, cz) = vectors
-    return abs(ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx))
+def _dot(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    return sum(p * q for p, q in zip(a, b, strict=True))
+
+
+def _volume(rows: tuple[tuple[float, ...], ...]) -> float:
+    """Volume that three vectors span, negative where they are left-handed."""
+    a, (bx, by, bz), (cx, cy, cz) = rows
+    return _dot(a, (by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx))
 
 
 class Potential(BaseModel):
