@@ -67,7 +67,7 @@ class Lattice:
     def make(cls, style: str, *, constant: float | None = None, density: float | None = None,
              vectors: ArrayLike | None = None, basis: ArrayLike | None = None,
              origin: ArrayLike = (0.0, 0.0, 0.0), orient: ArrayLike = CUBE) -> Lattice:
-        """A lattice from the arguments of LAMMPS's `lattice` command.
+        """Make a lattice from the arguments of LAMMPS's `lattice` command.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class Lattice:
                 float(r[2, 0] * x + r[2, 1] * y + r[2, 2] * z + shift[2]))
 
     def corners(self, region: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Cartesian lower and upper corner of a region xlo xhi ylo yhi zlo zhi given in spacings."""
+        """Lower and upper Cartesian corner of a region xlo xhi ylo yhi zlo zhi in spacings."""
         bounds = np.asarray(region, np.float64).reshape(3, 2)
         return self.spacing * bounds[:, 0], self.spacing * bounds[:, 1]
 
@@ -117,8 +117,8 @@ class Lattice:
                    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First and one past the last cell (3,), (3,) whose sites can lie in lo <= r <= hi.
 
-        The cells that touch the bounding box in lattice space, one more on either side for rounding and for basis
-        points, which reach from a cell towards the next.
+        The cells that touch the bounding box in lattice space, and one more on either side for
+        rounding and for basis points, which reach from a cell towards the next.
         """
         box = np.array([(x, y, z) for x in (lo[0], hi[0]) for y in (lo[1], hi[1])
                         for z in (lo[2], hi[2])])
@@ -136,8 +136,8 @@ def _cell(style: str, vectors: ArrayLike | None, basis: ArrayLike | None
     if style != "custom":
         for key, given in (("vectors", vectors), ("basis", basis)):
             if given is not None:
-                raise InputError(f"system.{key}: only a custom lattice takes {key}, {style} has its own; "
-                                 'remove it or set lattice = "custom"')
+                raise InputError(f"system.{key}: only a custom lattice takes {key}, {style} has "
+                                 'its own; remove it or set lattice = "custom"')
         return np.array(CUBE), np.array(BASES[style])
     if basis is None:
         raise InputError("system.basis: a custom lattice needs at least one basis point")
@@ -164,7 +164,8 @@ def _triple_product(a: NDArray[np.float64]) -> float:
 def _scale(vectors: NDArray[np.float64], nbasis: int,
            constant: float | None, density: float | None) -> float:
     if (constant is None) == (density is None):
-        raise InputError("system: give the lattice `constant`, or in lj units the reduced `density`, and only one of them")
+        raise InputError("system: give the lattice `constant`, or in lj units the reduced "
+                         "`density`, and only one of them")
     key, value = ("constant", constant) if density is None else ("density", density)
     assert value is not None
     if not (math.isfinite(value) and value > 0):
@@ -178,11 +179,13 @@ def _rotation(orient: ArrayLike) -> NDArray[np.float64]:
     """Orthonormal rows from three orthogonal, right-handed lattice directions."""
     rows = _floats("orient", orient, (3, 3))
     if not (rows == np.round(rows)).all() or not (rows != 0).any(axis=1).all():
-        raise InputError(f"system.orient: {rows.tolist()} must be three non-zero integer directions")
+        raise InputError(f"system.orient: {rows.tolist()} must be three non-zero whole-number "
+                         "directions")
     products = rows @ rows.T
     if (products - np.diag(np.diag(products))).any() or np.linalg.det(rows) <= 0:
         raise InputError(f"system.orient: {rows.tolist()} must be orthogonal and right-handed")
-    return rows / np.array([[math.sqrt(float(row @ row))] for row in rows])
+    lengths: NDArray[np.float64] = np.array([[math.sqrt(float(row @ row))] for row in rows])
+    return np.asarray(rows / lengths)
 
 
 def _floats(key: str, value: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
@@ -192,7 +195,7 @@ def _floats(key: str, value: ArrayLike, shape: tuple[int | None, ...]) -> NDArra
         array = np.array(value, np.float64)
     except (TypeError, ValueError):
         raise InputError(f"system.{key}: {value!r} must be {want} numbers") from None
-    if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape)):
+    if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
         raise InputError(f"system.{key}: {value!r} must be {want} numbers")
     if not np.isfinite(array).all():
         raise InputError(f"system.{key}: {value!r} must be finite")

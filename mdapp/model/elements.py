@@ -44,14 +44,14 @@ SYMBOLS = ("X", *ATOMIC_MASSES)        # SYMBOLS[Z] is the element of atomic num
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """`, nearest match 'Cu'`, or nothing where no known name is near: for the end of an error message."""
-    hits = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hits = hits or [k for k in known if k.lower() == name.lower()]
+    """Say `, nearest match 'Cu'` in an error message, or nothing where no name is near."""
+    hits = [k for k in known if k.lower() == name.lower()]
+    hits = hits or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f", nearest match {hits[0]!r}" if hits else ""
 
 
 def atomic_mass(symbol: str, where: str = "species") -> float:
-    """Standard atomic weight of an element, g/mol.
+    """Look up the standard atomic weight of an element, g/mol.
 
     Raises
     ------
@@ -59,16 +59,18 @@ def atomic_mass(symbol: str, where: str = "species") -> float:
     """
     mass = ATOMIC_MASSES.get(symbol)
     if mass is None:
-        raise InputError(f"{where}: unknown element {symbol!r}{nearest(symbol, list(ATOMIC_MASSES))}; "
+        raise InputError(f"{where}: unknown element {symbol!r}"
+                         f"{nearest(symbol, list(ATOMIC_MASSES))}; "
                          "give `masses` if it is not an element")
     return mass
 
 
 def resolve_species(ntypes: int, species: Sequence[str] | None, masses: Sequence[float] | None,
                     units: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Names and masses of the atom types, with what was not given filled in.
+    """Fill in the names and masses of the atom types that were not given.
 
-    Masses default to the periodic table in `metal` and to 1 in `lj`; names default to the numbers of the types.
+    Masses default to the periodic table in `metal` and to 1 in `lj`; names default to the
+    numbers of the types.
 
     Parameters
     ----------
@@ -83,15 +85,18 @@ def resolve_species(ntypes: int, species: Sequence[str] | None, masses: Sequence
 
     Raises
     ------
-    InputError : a wrong number of names or masses, an unknown element without a mass, a mass that is not positive
+    InputError : a wrong number of names or masses, an unknown element without a mass, a mass that
+        is not positive
     """
+    count = f"{ntypes} atom type{'s' * (ntypes != 1)}"
     for key, given in (("species", species), ("masses", masses)):
         if given is not None and len(given) != ntypes:
-            raise InputError(f"system.{key}: {len(given)} given, but the system has {ntypes} atom type"
-                             f"{'s' * (ntypes != 1)}; give one per type")
+            raise InputError(f"system.{key}: {len(given)} given, but the system has {count}; "
+                             "give one per type")
     if species is not None and len(set(species)) != len(species):
         twice = next(s for s in species if list(species).count(s) > 1)
-        raise InputError(f"system.species: {twice!r} is named twice; every type needs a name of its own")
+        raise InputError(f"system.species: {twice!r} is named twice; "
+                         "every type needs a name of its own")
     if masses is not None:
         check_masses(masses, "system.masses")
         mass = np.array(masses, np.float64)
@@ -100,8 +105,8 @@ def resolve_species(ntypes: int, species: Sequence[str] | None, masses: Sequence
     elif species is not None:
         mass = np.array([atomic_mass(s, "system.species") for s in species])
     else:
-        raise InputError(f"system.masses: no masses for {ntypes} atom type{'s' * (ntypes != 1)} in {units} units; "
-                         "give `species` (masses then come from the periodic table) or `masses`")
+        raise InputError(f"system.masses: no masses for {count} in {units} units; give `species` "
+                         "(masses then come from the periodic table) or `masses`")
     names = tuple(species) if species is not None else tuple(str(t) for t in range(1, ntypes + 1))
     return names, mass
 

@@ -1,5 +1,4 @@
-"""The random numbers behind LAMMPS's `velocity create`, so that a run can start from its
-velocities.
+"""The random numbers behind LAMMPS's `velocity create`, to start from its velocities.
 
 The generator is the "minimal standard" of Park and Miller (doi 10.1145/63039.63042):
 
@@ -8,12 +7,13 @@ The generator is the "minimal standard" of Park and Miller (doi 10.1145/63039.63
 and a gaussian deviate comes from Marsaglia's polar method, which makes two at a time and keeps
 one for the next call.  LAMMPS draws three numbers an atom in one of two ways:
 
-- `loop geom`: every atom has a generator of its own, seeded by a one-at-a-time hash (Jenkins, Dr. Dobb's Journal,
-  September 1997) of the user's seed and of the bytes of its coordinates, 27 bits kept, zero becoming one, the first
-  five numbers thrown away.  Independent of the number of ranks, but of the last bit of a position.
-- `loop all`: one stream for the whole system, handed out in the order of ids.  Every rank can find an atom's place:
-  n steps multiply the state by 16807^n, so uniform numbers are reached by jumping; the polar method rejects, its use of
-  the stream cannot be foreseen, and a rank has to run through all of it.
+- `loop geom`: every atom has a generator of its own, seeded by a one-at-a-time hash (Jenkins,
+  Dr. Dobb's Journal, September 1997) of the user's seed and of the bytes of its coordinates,
+  27 bits kept, zero becoming one, the first five numbers thrown away.  It does not depend on
+  the number of ranks, but on the last bit of every position.
+- `loop all`: one stream for the whole system, handed out in the order of ids.  n steps multiply
+  the state by 16807^n, so a rank reaches the uniform numbers of its atoms by jumping; the polar
+  method rejects, its use of the stream cannot be foreseen, and a rank runs through all of it.
 
 These are LAMMPS's numbers, not good ones (a period of 2^31, spent on three draws an atom after
 7e8 atoms); the counter-based generator of `rng.py` is the default.
@@ -51,7 +51,8 @@ def geom_deviates(seed: int, x: NDArray[np.float64], *, gaussian: bool) -> NDArr
     """
     x = np.ascontiguousarray(x, np.float64)
     coordinate_bytes = x.view(np.int8).reshape(len(x), 24)
-    return _geom_deviates(seed, coordinate_bytes, gaussian)
+    deviates: NDArray[np.float64] = _geom_deviates(seed, coordinate_bytes, gaussian)
+    return deviates
 
 
 def all_deviates(seed: int, ids: NDArray[np.int64], *, gaussian: bool) -> NDArray[np.float64]:
@@ -75,12 +76,12 @@ def all_deviates(seed: int, ids: NDArray[np.int64], *, gaussian: bool) -> NDArra
 
 
 @njit(cache=True)
-def _next(state):
+def _next(state):  # type: ignore[no-untyped-def]
     return state * MULTIPLIER % MODULUS
 
 
 @njit(cache=True)
-def _jump(state, n):
+def _jump(state, n):  # type: ignore[no-untyped-def]
     """Advance the state by n draws, multiplying with 16807^n mod 2^31 - 1."""
     factor = MULTIPLIER
     while n > 0:
@@ -92,7 +93,7 @@ def _jump(state, n):
 
 
 @njit(cache=True)
-def _polar(state):
+def _polar(state):  # type: ignore[no-untyped-def]
     """Two gaussian deviates in the order in which LAMMPS returns them, and the state after."""
     while True:
         state = _next(state)
@@ -107,7 +108,7 @@ def _polar(state):
 
 
 @njit(cache=True)
-def _mix(hashed, byte):
+def _mix(hashed, byte):  # type: ignore[no-untyped-def]
     """One step of the hash; the char that LAMMPS adds is signed, and all is modulo 2^32."""
     hashed = (hashed + byte) & 0xFFFFFFFF
     hashed = (hashed + (hashed << 10)) & 0xFFFFFFFF
@@ -115,7 +116,7 @@ def _mix(hashed, byte):
 
 
 @njit(cache=True)
-def _geom_state(seed, coordinate_bytes):
+def _geom_state(seed, coordinate_bytes):  # type: ignore[no-untyped-def]
     """State of an atom's own generator after its warm-up."""
     hashed = 0
     for shift in (0, 8, 16, 24):
@@ -133,7 +134,7 @@ def _geom_state(seed, coordinate_bytes):
 
 
 @njit(cache=True)
-def _geom_deviates(seed, coordinate_bytes, gaussian):
+def _geom_deviates(seed, coordinate_bytes, gaussian):  # type: ignore[no-untyped-def]
     n = len(coordinate_bytes)
     out = np.empty((n, 3))
     for i in range(n):
@@ -149,7 +150,7 @@ def _geom_deviates(seed, coordinate_bytes, gaussian):
 
 
 @njit(cache=True)
-def _all_uniform(seed, sorted_ids):
+def _all_uniform(seed, sorted_ids):  # type: ignore[no-untyped-def]
     out = np.empty((len(sorted_ids), 3))
     state, done = seed, 0                     # draws so far
     for n in range(len(sorted_ids)):
@@ -163,7 +164,7 @@ def _all_uniform(seed, sorted_ids):
 
 
 @njit(cache=True)
-def _all_gaussian(seed, sorted_ids):
+def _all_gaussian(seed, sorted_ids):  # type: ignore[no-untyped-def]
     """Walk the stream two atoms, that is three pairs, at a time: a pair never spans more."""
     out = np.empty((len(sorted_ids), 3))
     six = np.empty(6)

@@ -1,5 +1,4 @@
-"""The atoms of a lattice that lie in a box, made on demand: no rank ever holds more than a block
-of them.
+"""The atoms of a lattice in a box, made on demand: no rank holds more than a block of them.
 
 LAMMPS walks the cells with x running fastest, then y, then z, the basis inside, and numbers the
 sites that it keeps in that order.  A site is kept if lo <= r < hi on every axis of the box,
@@ -27,8 +26,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mdapp.errors import InputError
 from mdapp.model.box import Box
-from mdapp.model.elements import resolve_species
 from mdapp.model.crystal import CUBE, Lattice
+from mdapp.model.elements import resolve_species
 from mdapp.model.source import BLOCK_ATOMS, Block
 
 UPPER_FACE = 2.0       # a periodic upper face moves in by this ...
@@ -54,7 +53,7 @@ class Fill:
 
 
 class LatticeSource:
-    """An AtomSource that makes lattice atoms, positions and ids as LAMMPS makes them on one process.
+    """An AtomSource of lattice atoms, positions and ids as LAMMPS makes them on one process.
 
     Parameters
     ----------
@@ -82,7 +81,8 @@ class LatticeSource:
                  species: Sequence[str] | None = None, masses: Sequence[float] | None = None,
                  units: str = "lj") -> None:
         if density is not None and units != "lj":
-            raise InputError(f"system.density: {density} is for lj units; in {units} give `constant`")
+            raise InputError(f"system.density: {density} is for lj units; "
+                             f"in {units} give `constant`")
         self.lattice = Lattice.make(style, constant=constant, density=density, vectors=vectors,
                                     basis=basis, origin=origin, orient=orient)
         lo, hi = self.lattice.corners(_box_region(cells, region))
@@ -94,7 +94,7 @@ class LatticeSource:
         self.species, self.mass = resolve_species(ntypes, species, masses, units)
         maker = _SeparableSites if self.lattice.is_separable else _SkewSites
         self._passes = [maker(self.lattice, lo, self._upper, *self._region(f), t)
-                        for f, t in zip(fills, types)]
+                        for f, t in zip(fills, types, strict=True)]
         self.natoms = sum(sites.natoms for sites in self._passes)
 
     def blocks(self, lo: Vector | None = None, hi: Vector | None = None) -> Iterator[Block]:
@@ -111,7 +111,8 @@ class LatticeSource:
         nbasis = len(self.lattice.basis)
         given = [fill.type] * nbasis if fill.basis_types is None else list(fill.basis_types)
         if len(given) != nbasis:
-            raise InputError(f"system.basis_types: {len(given)} given, but the lattice has {nbasis} basis points")
+            raise InputError(f"system.basis_types: {len(given)} given, but the lattice has {nbasis} "
+                             "basis points")
         for t in given:
             if t < 1:
                 raise InputError(f"system: atom type {t} must be 1 or more")
@@ -128,9 +129,10 @@ def _fills(fill: Sequence[Fill] | None, basis_types: Sequence[int] | None,
     if fill is None:
         return [Fill(basis_types=basis_types)]
     if basis_types is not None:
-        raise InputError("system.basis_types: with `fill`, give basis_types inside each fill instead")
+        raise InputError("system.basis_types: with `fill`, give basis_types inside each fill")
     if not fill:
-        raise InputError("system.fill: the list is empty, no atoms would be made; remove it to fill the box")
+        raise InputError("system.fill: the list is empty, no atoms would be made; "
+                         "remove it to fill the box")
     return list(fill)
 
 
@@ -146,11 +148,11 @@ def _box_region(cells: Sequence[int] | None, region: Sequence[float] | None) -> 
 
 
 def _region(key: str, bounds: Sequence[float], *, finite: bool) -> list[float]:
-    """Six bounds, each upper one above its lower one (infinite ones only where they mean something)."""
+    """Check six bounds, each upper one above its lower one, infinite only where that means all."""
     values = [float(b) for b in bounds]
     if len(values) != 6:
         raise InputError(f"{key}: {values} must be six numbers xlo xhi ylo yhi zlo zhi")
-    for lo, hi in zip(values[::2], values[1::2]):
+    for lo, hi in zip(values[::2], values[1::2], strict=True):
         if math.isnan(lo) or math.isnan(hi) or (finite and math.isinf(hi - lo)) or not (
                 lo < hi if finite else lo <= hi):
             raise InputError(f"{key}: {values} must have each lower bound below its upper bound"
@@ -165,7 +167,7 @@ class _SeparableSites:
                  region_hi: Vector, types: NDArray[np.int32]) -> None:
         first, end = lattice.cell_range(lo, upper)
         self.types = types
-        self.coordinate: list[Vector] = []       # per axis (n, nb): of the site (index, basis point)
+        self.coordinate: list[Vector] = []       # per axis (n, nb): of (index, basis point)
         self.keep: list[NDArray[np.int64]] = []  # per axis (n, nb): 0 or 1
         self.before: list[NDArray[np.int64]] = []   # per axis (n + 1, nb): kept before this index
         for axis in range(3):
@@ -183,7 +185,7 @@ class _SeparableSites:
 
     def blocks(self, first_id: int, lo: Vector, hi: Vector) -> Iterator[Block]:
         ranges = []
-        for x, keep, low, high in zip(self.coordinate, self.keep, lo, hi):
+        for x, keep, low, high in zip(self.coordinate, self.keep, lo, hi, strict=True):
             near = np.flatnonzero(((x >= low) & (x <= high) & (keep == 1)).any(axis=1))
             if len(near) == 0:
                 return
@@ -192,9 +194,9 @@ class _SeparableSites:
         cell, ncells = 0, (i1 - i0) * (j1 - j0) * (k1 - k0)
         while cell < ncells:
             id_, type_, x = _empty_block()
-            n, cell = _separable_block(cell, i0, i1, j0, j1, k0, k1, first_id, self.types,
-                                       *self.coordinate, *self.keep, *self.before,
-                                       id_, type_, x)
+            n, cell = _separable_block(    # type: ignore[call-arg]
+                cell, i0, i1, j0, j1, k0, k1, first_id, self.types,
+                *self.coordinate, *self.keep, *self.before, id_, type_, x)
             if n:
                 yield Block(id_[:n], type_[:n], x[:n])
 
@@ -227,11 +229,11 @@ class _SkewSites:
             while cell < nx * ny * (k + 1):
                 block = _empty_block()
                 n, cell = self._walk(cell, nx * ny * (k + 1), block)
-                id_, type_, x = (a[:n] for a in block)
-                id_[:] = np.arange(next_id, next_id + n)
+                id_, type_, x = block
+                id_[:n] = np.arange(next_id, next_id + n)
                 next_id += n
                 if n:
-                    yield Block(id_, type_, x)
+                    yield Block(id_[:n], type_[:n], x[:n])
 
     def _walk(self, cell: int, end: int,
               block: tuple[NDArray[np.int64], NDArray[np.int32], Vector] | None) -> tuple[int, int]:
@@ -252,14 +254,15 @@ class _SkewSites:
 
 
 def _empty_block() -> tuple[NDArray[np.int64], NDArray[np.int32], Vector]:
-    return np.empty(BLOCK_ATOMS, np.int64), np.empty(BLOCK_ATOMS, np.int32), np.empty((BLOCK_ATOMS, 3))
+    return (np.empty(BLOCK_ATOMS, np.int64), np.empty(BLOCK_ATOMS, np.int32),
+            np.empty((BLOCK_ATOMS, 3)))
 
 
 @njit(cache=True)
-def _separable_block(cell, i0, i1, j0, j1, k0, k1, first_id, types, xs, ys, zs,
-                     keep_x, keep_y, keep_z, before_x, before_y, before_z,
-                     out_id, out_type, out_x):    # type: ignore[no-untyped-def]
-    """Fill a block from `cell` of the range on; returns the number of atoms and the cell to go on with."""
+def _separable_block(                             # type: ignore[no-untyped-def]
+        cell, i0, i1, j0, j1, k0, k1, first_id, types, xs, ys, zs, keep_x, keep_y, keep_z,
+        before_x, before_y, before_z, out_id, out_type, out_x):
+    """Fill a block from `cell` of the range on: number of atoms, and the cell to go on with."""
     nb = len(types)
     ni, nj, nk = i1 - i0, j1 - j0, k1 - k0
     total_x, total_y = before_x[-1], before_y[-1]
@@ -289,8 +292,8 @@ def _separable_block(cell, i0, i1, j0, j1, k0, k1, first_id, types, xs, ys, zs,
 
 
 @njit(cache=True)
-def _skew_block(cell, end, first, dims, basis, a, scale, r, shift, bounds, types,
-                out_type, out_x, store):          # type: ignore[no-untyped-def]
+def _skew_block(                                  # type: ignore[no-untyped-def]
+        cell, end, first, dims, basis, a, scale, r, shift, bounds, types, out_type, out_x, store):
     """Keep (or only count) the sites of cells [cell, end); stops early when the block is full."""
     nb = len(basis)
     n = 0

@@ -46,7 +46,7 @@ _WEYL_1 = 0xBB67AE85
 
 
 @njit(cache=True)
-def philox4x32(c0, c1, c2, c3, k0, k1):
+def philox4x32(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     """Ten rounds of Philox on a counter and a key.
 
     Parameters
@@ -72,7 +72,7 @@ def philox4x32(c0, c1, c2, c3, k0, k1):
 
 
 @njit(cache=True)
-def uniform_pair(seed, purpose, step, atom, draw):
+def uniform_pair(seed, purpose, step, atom, draw):  # type: ignore[no-untyped-def]
     """Two doubles in (0, 1), neither end included: the centres of 2^52 equal cells.
 
     Parameters
@@ -94,7 +94,7 @@ def uniform_pair(seed, purpose, step, atom, draw):
 
 
 @njit(cache=True)
-def normal_pair(seed, purpose, step, atom, draw):
+def normal_pair(seed, purpose, step, atom, draw):  # type: ignore[no-untyped-def]
     """Two independent standard normal deviates (Box and Muller, doi 10.1214/aoms/1177706645)."""
     u, w = uniform_pair(seed, purpose, step, atom, draw)
     radius = math.sqrt(-2.0 * math.log(u))
@@ -103,7 +103,7 @@ def normal_pair(seed, purpose, step, atom, draw):
 
 
 @njit(cache=True)
-def _vectors(seed, purpose, step, ids, gaussian):
+def _vectors(seed, purpose, step, ids, gaussian):  # type: ignore[no-untyped-def]
     out = np.empty((len(ids), 3))
     for n in range(len(ids)):
         if gaussian:
@@ -130,4 +130,5 @@ def vectors(seed: int, purpose: int, step: int, ids: NDArray[np.int64], *,
     -------
     (n, 3) float64
     """
-    return _vectors(seed, int(purpose), step, ids, gaussian)    # type: ignore[no-any-return]
+    out: NDArray[np.float64] = _vectors(seed, int(purpose), step, ids, gaussian)
+    return out

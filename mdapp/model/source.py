@@ -65,11 +65,12 @@ class AtomSource(Protocol):
 
     def blocks(self, lo: NDArray[np.float64] | None = None,
                hi: NDArray[np.float64] | None = None) -> Iterator[Block]:
-        """The whole system, at most BLOCK_ATOMS atoms at a time; can be walked again.
+        """Hand out the whole system, at most BLOCK_ATOMS atoms at a time; can be walked again.
 
         Parameters
         ----------
-        lo, hi : (3,) Cartesian corners; blocks surely without an atom in lo <= x <= hi may be left out
+        lo, hi : (3,) Cartesian corners; blocks surely without an atom in lo <= x <= hi may be
+            left out
 
         Raises
         ------
@@ -89,11 +90,12 @@ class ArraySource:
 
     @property
     def natoms(self) -> int:
+        """Number of atoms."""
         return len(self.atoms)
 
     def blocks(self, lo: NDArray[np.float64] | None = None,
                hi: NDArray[np.float64] | None = None) -> Iterator[Block]:
-        """Slices of the arrays; the hint is not used, slicing costs nothing."""
+        """Slice the arrays; the hint is not used, slicing costs nothing."""
         for start in range(0, self.natoms, BLOCK_ATOMS):
             part = slice(start, start + BLOCK_ATOMS)
             a = self.atoms

@@ -1,5 +1,4 @@
-"""Initial velocities: random, without drift, at an exact temperature, the same for any number of
-ranks.
+"""Initial velocities: without drift, at an exact temperature, the same for any number of ranks.
 
 In this order, which is LAMMPS's for `velocity create`:
 
@@ -144,8 +143,8 @@ def _remove_rotation(v: NDArray[np.float64], mass: NDArray[np.float64], r: NDArr
                      total: Total) -> None:
     """Subtract the rigid rotation omega x d that carries the angular momentum.
 
-    For atoms on a line (or at one place) the moment of inertia is singular: there is no rotation about that axis
-    to remove, and the pseudo-inverse leaves it out.
+    For atoms on a line (or at one place) the moment of inertia is singular: there is no
+    rotation about that axis to remove, and the pseudo-inverse leaves it out.
     """
     sums = total(np.column_stack([mass[:, None] * r, mass]))
     d = r - sums[:3] / sums[3]
