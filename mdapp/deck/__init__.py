@@ -11,14 +11,13 @@ from mdapp.deck.loading import apply_overrides, build_deck, deck_schema, load_de
 from mdapp.deck.schema import (
     Checkpoint,
     Deck,
-    Fill,
     Neighbors,
     Output,
     Potential,
     Run,
-    System,
     Thermo,
 )
+from mdapp.deck.system import Fill, System
 
 __all__ = [
     "Checkpoint", "Deck", "Fill", "Neighbors", "Output", "Potential", "Run", "System", "Thermo",

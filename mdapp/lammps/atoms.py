@@ -6,7 +6,7 @@ import math
 import re
 from itertools import pairwise
 
-from mdapp.deck.schema import BASIS_ATOMS
+from mdapp.deck.system import BASIS_ATOMS
 from mdapp.errors import InputError
 from mdapp.lammps.command import Command
 from mdapp.lammps.script import Script

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
+from mdapp.deck.fields import THERMO_ONE, DumpColumn, ThermoColumn
 from mdapp.deck.messages import nearest
-from mdapp.deck.schema import THERMO_ONE, DumpColumn, ThermoColumn
 from mdapp.lammps.command import Command
 from mdapp.lammps.lexer import substitute
 from mdapp.lammps.pair import PairStyles
