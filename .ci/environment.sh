@@ -22,7 +22,7 @@ say()  { printf '==> %s\n' "$*"; }
 loud() { printf '\n!!! %s\n\n' "$*" >&2; }
 die()  { loud "$*"; exit 2; }
 
-pip_install() { "$py" -m pip install --quiet --disable-pip-version-check "$@"; }
+pip_install() { "$py" -m pip install -qq --disable-pip-version-check "$@"; }
 
 is_python() { "$1" -c 'import sys, venv, ensurepip; assert sys.version_info >= (3, 11)' 2>/dev/null; }
 
@@ -93,17 +93,19 @@ system_stack() {
 # The mpi4py wheel knows Open MPI and the MPICH ABI; anything else (Debian's MPICH) needs a build.
 # It must end up with the library of the mpirun that will start it, which two ranks show.
 mpi4py_fits() {
-    local sizes
+    local sizes log=$root/.cache/mpi4py.log
+    mkdir -p "$root/.cache"
     sizes=$(OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
             OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe \
             timeout 120 mpirun -n 2 "$py" -c \
-            'from mpi4py import MPI; print("size", MPI.COMM_WORLD.size, flush=True)' 2>/dev/null) || return 1
+            'from mpi4py import MPI; print("size", MPI.COMM_WORLD.size, flush=True)' \
+            2>"$log" </dev/null) || { cat "$log" >&2; return 1; }
     [ "$(grep -o 'size 2' <<<"$sizes" | wc -l)" = 2 ]
 }
 
 install_mpi4py() {
     pip_install --only-binary=:all: mpi4py
-    mpi4py_fits && return
+    mpi4py_fits || mpi4py_fits && return        # twice: a build costs ten minutes, a retry a second
     say "the mpi4py wheel does not work with $(command -v mpirun): building mpi4py"
     CC=mpicc MPICC=mpicc pip_install --no-build-isolation --no-cache-dir --force-reinstall --no-deps \
         --no-binary=mpi4py mpi4py
