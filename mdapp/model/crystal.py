@@ -195,7 +195,8 @@ def _floats(key: str, value: ArrayLike, shape: tuple[int | None, ...]) -> NDArra
         array = np.array(value, np.float64)
     except (TypeError, ValueError):
         raise InputError(f"system.{key}: {value!r} must be {want} numbers") from None
-    if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
+    if array.ndim != len(shape) or any(
+            n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
         raise InputError(f"system.{key}: {value!r} must be {want} numbers")
     if not np.isfinite(array).all():
         raise InputError(f"system.{key}: {value!r} must be finite")

@@ -111,8 +111,8 @@ class LatticeSource:
         nbasis = len(self.lattice.basis)
         given = [fill.type] * nbasis if fill.basis_types is None else list(fill.basis_types)
         if len(given) != nbasis:
-            raise InputError(f"system.basis_types: {len(given)} given, but the lattice has {nbasis} "
-                             "basis points")
+            raise InputError(f"system.basis_types: {len(given)} given, but the lattice has "
+                             f"{nbasis} basis points")
         for t in given:
             if t < 1:
                 raise InputError(f"system: atom type {t} must be 1 or more")

@@ -6,7 +6,8 @@ ranks and after every restart, with no state to store.  The function is Philox4x
 et al. (doi 10.1145/2063384.2063405), a block cipher of ten rounds over a counter of four 32-bit
 words with a key of two:
 
-    counter = (id mod 2^32, id / 2^32, step mod 2^32, (step / 2^32) * 2^16 + draw),   key = (seed, purpose)
+    counter = (id mod 2^32, id / 2^32, step mod 2^32, (step / 2^32) * 2^16 + draw)
+    key     = (seed, purpose)
 
 so ids reach 2^64, steps 2^48, draws 2^16 and seeds 2^32.  One call gives 128 bits: two
 doubles.  A sequential generator per rank was the alternative; its numbers change with the

