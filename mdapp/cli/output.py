@@ -1,0 +1,52 @@
+"""What every command prints alike: the JSON for machines, the text for people.
+
+`--json -` puts the JSON on standard output, so that the text moves to standard error and the two
+can be told apart by a pipe.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+
+def text_stream(json_target: str | None) -> TextIO:
+    """Return where text for people goes, given the value of `--json`."""
+    return sys.stderr if json_target == "-" else sys.stdout
+
+
+def write_json(target: str, schema: str, version: int, body: Mapping[str, Any]) -> None:
+    """Write a command's answer for machines.
+
+    Parameters
+    ----------
+    target
+        A file, or `-` for standard output.
+    schema, version
+        Name and version of the layout of `body`; they come first in the file.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
+    document = {"schema": schema, "version": version, **body}
+    text = json.dumps(_finite(document), indent=2, allow_nan=False) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        Path(target).write_text(text, encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity; what is not a number becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
