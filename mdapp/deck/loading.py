@@ -137,6 +137,8 @@ def _locator(source: Path | None, overrides: Sequence[str],
                 return "--set: "
             if prefix in lines:
                 return f"{source}:{lines[prefix]}: "
+        if any(text.startswith(f"{key}.") for text in overridden):
+            return "--set: "    # a table that only an override made
         return f"{source}: " if source else ""
 
     return where

@@ -55,9 +55,13 @@ def _lattice(script: Script, command: Command) -> Lattice:
     given = script.deck["system"]
     keys = ("constant", "density", "vectors", "basis", "origin", "orient")
     try:
-        return Lattice.make(given["lattice"], **{key: given[key] for key in keys if key in given})
+        made = Lattice.make(given["lattice"], **{key: given[key] for key in keys if key in given})
     except InputError as error:
         raise command.error(str(error)) from None
+    if not all(0 < spacing < math.inf for spacing in made.spacing):
+        raise command.error(f"the lattice spacings are {made.spacing.tolist()}: they must be "
+                            "positive and finite")
+    return made
 
 
 def region(script: Script, command: Command) -> None:

@@ -40,7 +40,8 @@ class Command:
 
     def unsupported(self, what: str, instead: str) -> InputError:
         """Make the error for something that LAMMPS has and mdapp has not."""
-        return InputError(f"{self.path}:{self.line}: '{what}' is not supported: {instead}")
+        return InputError(f"{self.path}:{self.line}: command '{what}' is not supported: "
+                          f"{instead}")
 
     def expect(self, least: int, most: int | None = None) -> None:
         """Check the number of arguments; `most` is `least` where it is not given."""
@@ -81,8 +82,8 @@ class Command:
         known = list(known)
         if word not in known:
             hint = nearest(word, known)
-            instead = f"did you mean {hint}?" if hint else f"there is {', '.join(known)}"
-            raise self.error(f"{what} '{word}' is not supported; {instead}")
+            raise self.error(f"{what} '{word}' is not supported; there are {', '.join(known)}"
+                             + (f"; did you mean {hint}?" if hint else ""))
         return word
 
     def group_all(self, k: int) -> None:

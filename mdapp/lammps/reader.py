@@ -49,6 +49,8 @@ def load_script(path: str | Path, variables: Mapping[str, str] | None = None,
         except FormulaError as error:
             raise InputError(f"{path}:{line}: {error}") from None
     _check_variables_used(script, variables or {})
+    if "run" not in script.seen and not any(o.startswith("run.steps=") for o in overrides):
+        raise InputError(f"{path}: the script has no run; give 'run N', or --set run.steps=N")
     return build_deck(script.tables(), source=path, overrides=overrides, lines=script.lines,
                       notes=script.notes)
 

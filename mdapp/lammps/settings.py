@@ -208,8 +208,8 @@ def dump(script: Script, command: Command) -> None:
 def _column(command: Command, k: int, known: tuple[str, ...]) -> str:
     word = command.at(k)
     if word.startswith(("c_", "f_", "v_")):
-        raise command.unsupported(word, f"mdapp has no computes, fixes or variables as columns; "
-                                        f"there are {', '.join(known)}")
+        raise command.error(f"column '{word}' is not supported: computes, fixes and variables are "
+                            f"no columns here; there are {', '.join(known)}")
     if word not in known:
         hint = nearest(word, known)
         instead = f"did you mean {hint}?" if hint else f"there are {', '.join(known)}"

@@ -36,7 +36,7 @@ COMMANDS: dict[str, Supported] = {
     "dimension": Supported(settings.dimension, "dimension 3", BEFORE),
     "boundary": Supported(settings.boundary, "boundary p|f p|f p|f", BEFORE),
     "atom_style": Supported(settings.atom_style, "atom_style atomic", BEFORE),
-    "atom_modify": Supported(settings.atom_modify, "atom_modify map|sort ...", BEFORE),
+    "atom_modify": Supported(settings.atom_modify, "atom_modify map|sort ..."),
     "newton": Supported(settings.newton, "newton on|off [on|off]", BEFORE),
     "processors": Supported(settings.processors, "processors Px Py Pz", BEFORE),
     "variable": Supported(settings.variable, "variable NAME index|string|equal VALUE ..."),
