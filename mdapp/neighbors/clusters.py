@@ -1,0 +1,361 @@
+"""Clusters of four atoms, and the list of pairs of clusters in reach of each other.
+
+A pair kernel is fast when four atoms meet four others at once: their coordinates are three contiguous loads, the sixteen
+distances fill the SIMD lanes, and the forces on the partners go back by three contiguous stores, so that Newton's third
+law costs no scatter (the scheme of Pall & Hess 2013, doi 10.1016/j.cpc.2013.06.003).  Against lists of single atoms it
+evaluates more pairs beyond the cutoff, but each pair once instead of twice, and it gathers nothing.
+
+The atoms of a column (columns.py) are cut into clusters of four along z.  Owned atoms and ghosts are clustered apart, over
+the same grid.  A cluster ends early where its atoms would lie too far apart; its empty slots hold dummies, whose lanes
+compute garbage that nobody reads.
+
+Which pairs obey the third law.  Owned clusters are split into chunks, one a thread.  A pair within a chunk is listed once
+and acts on both.  A pair with a ghost, or with another chunk's cluster, is listed by each side and acts on the lister only.
+So a chunk writes to its own atoms alone: no reverse communication, no race between threads, no atomics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from mdapp.neighbors.columns import ColumnGrid, column_grid, sort_by_column
+from potentials import simd
+
+MAX_EXTENT = 4.0              # a cluster ends where it would be longer than this many cluster heights
+DUMMY = 1e30                  # coordinate of empty slots: beyond every cutoff, its square still finite in double precision
+FIXED_POINT_BITS = 26         # single-precision kernels see positions on a grid of 2^-26 of the cutoff's power of two
+
+
+@dataclass
+class Chunk:
+    """The pairs that one thread evaluates: those of the clusters first..last-1.
+
+    Attributes
+    ----------
+    start : (last - first + 1,) int64; middle : (last - first,) int64
+        partners[start[k]:middle[k]] of cluster first + k obey the third law, partners[middle[k]:start[k+1]] act one way
+    partners : (capacity,) int32, cluster indices
+    """
+
+    first: int
+    last: int
+    start: NDArray[np.int64]
+    middle: NDArray[np.int64]
+    partners: NDArray[np.int32]
+
+    @property
+    def npairs(self) -> int:
+        return int(self.start[-1])
+
+
+@dataclass
+class ClusterList:
+    """Clusters of the owned and ghost atoms of a rank, and the chunks of pairs between them.
+
+    Attributes
+    ----------
+    slot_atom : (4 * nclusters,) int32, the atom in each slot, or -1
+    nowned, nclusters : clusters of owned atoms, and all; owned ones come first
+    chunks : one a thread
+    reach : distance up to which pairs are listed, cutoff + skin
+    """
+
+    reach: float
+    threads: int = 1
+    slot_atom: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    nowned: int = 0
+    nclusters: int = 0
+    chunks: list[Chunk] = field(default_factory=list)
+    _packed: dict[str, NDArray] = field(default_factory=dict)
+    _pool: ThreadPoolExecutor | None = None
+
+    def sort(self, x: NDArray[np.float64], ids: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The spatial order (n,) int32 of owned atoms x (n, 3), to be applied before ghosts are made."""
+        order = np.empty(len(x), np.int32)
+        grid = column_grid(x, len(x), self.reach)
+        sort_by_column(x, ids, 0, len(x), grid.origin, grid.edges, grid.shape,
+                       order, np.empty(grid.ncolumns + 1, np.int64))
+        return order
+
+    def build(self, x: NDArray[np.float64], ids: NDArray[np.int64], nlocal: int) -> None:
+        """Cluster the atoms x (n, 3), the first `nlocal` of them owned, and list the pairs within reach."""
+        grid = column_grid(x, nlocal, self.reach)
+        starts, orders = [], []
+        for first, last in ((0, nlocal), (nlocal, len(x))):
+            order, column_start = np.empty(last - first, np.int32), np.empty(grid.ncolumns + 1, np.int64)
+            sort_by_column(x, ids, first, last, grid.origin, grid.edges, grid.shape, order, column_start)
+            orders.append(order)
+            starts.append(column_start)
+        max_extent = MAX_EXTENT * grid.cluster_height
+        counts = [count_clusters(x, order, start, max_extent) for order, start in zip(orders, starts, strict=True)]
+        self.nowned, self.nclusters = counts[0], sum(counts)
+        self.slot_atom = np.empty(4 * self.nclusters, np.int32)
+        bounds = np.empty((self.nclusters, 6))
+        columns, rectangles = [], []
+        for order, start, first in zip(orders, starts, (0, self.nowned), strict=True):
+            columns.append(np.empty(grid.ncolumns + 1, np.int32))
+            rectangles.append(np.empty((grid.ncolumns, 4)))
+            cut_clusters(x, order, start, max_extent, first, self.slot_atom, bounds, columns[-1], rectangles[-1])
+        self._packed.clear()
+        packed = self.coordinates(x)
+        self._find_pairs(packed, bounds, grid, columns, rectangles)
+
+    def _find_pairs(self, packed, bounds, grid: ColumnGrid, columns, rectangles) -> None:
+        edges = np.linspace(0, self.nowned, self.threads + 1).astype(np.int64)
+        capacities = [len(c.partners) for c in self.chunks] + [0] * self.threads
+
+        def search(k: int) -> Chunk:
+            first, last = int(edges[k]), int(edges[k + 1])
+            chunk = Chunk(first, last, np.zeros(last - first + 1, np.int64), np.zeros(last - first, np.int64),
+                          np.empty(max(capacities[k], 40 * (last - first) + 256), np.int32))
+            column = used = 0
+            while True:
+                column, used = find_pairs(packed, bounds, *columns, *rectangles, column, grid.edges, grid.shape,
+                                          self.reach, first, last, chunk.start, chunk.middle, chunk.partners, used)
+                if column == grid.ncolumns:
+                    return chunk
+                grown = np.empty(len(chunk.partners) + len(chunk.partners) // 4 + 16384, np.int32)
+                grown[:used] = chunk.partners[:used]
+                chunk.partners = grown
+
+        self.chunks = []                                  # the old lists go before the new ones come
+        self.chunks = list(self.each(search, range(self.threads)))
+
+    def each(self, work: Callable, items: Iterable) -> Iterable:
+        """work(item) of all items, in threads of their own where there are several; kernels release the GIL."""
+        if self.threads == 1:
+            return [work(item) for item in items]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads)
+        return list(self._pool.map(work, items))
+
+    def coordinates(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """x packed by clusters, (12 * nclusters,) float64: x0 x1 x2 x3 y0 .. z3 of each."""
+        packed = self._buffer("float64", 12 * self.nclusters, np.float64)
+        pack(x, self.slot_atom, packed, 0, self.nclusters)
+        return packed
+
+    def fixed_coordinates(self, x: NDArray[np.float64], unit: float) -> NDArray[np.int32]:
+        """x packed by clusters in multiples of `unit`, modulo 2^32: differences of near atoms are exact."""
+        packed = self._buffer("int32", 12 * self.nclusters, np.int32)
+        pack_fixed(x, self.slot_atom, packed, 0, self.nclusters, 1.0 / unit)
+        return packed
+
+    def types(self, type_: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Types packed by slots, (4 * nclusters,) int32; they change at builds only."""
+        if "type" not in self._packed:
+            self._packed["type"] = np.where(self.slot_atom >= 0, type_[self.slot_atom], 0).astype(np.int32)
+        return self._packed["type"]
+
+    def _buffer(self, key: str, size: int, dtype) -> NDArray:
+        if key not in self._packed:
+            self._packed[key] = np.empty(size, dtype)
+        return self._packed[key]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the lists and the packed copies."""
+        lists = sum(c.start.nbytes + c.middle.nbytes + c.partners.nbytes for c in self.chunks)
+        return lists + self.slot_atom.nbytes + sum(b.nbytes for b in self._packed.values())
+
+    @property
+    def partners_per_cluster(self) -> float:
+        """Mean number of listed partners: four times this is the number of lanes evaluated for an atom."""
+        return sum(c.npairs for c in self.chunks) / max(self.nowned, 1)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _cluster_end(x, order, begin, end, max_extent):
+    """End of the cluster that starts at order[begin] in a column that ends at `end`."""
+    stop = begin + 1
+    while stop < min(end, begin + 4) and x[order[stop], 2] - x[order[begin], 2] <= max_extent:
+        stop += 1
+    return stop
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def count_clusters(x, order, column_start, max_extent):
+    """How many clusters the sorted columns are cut into."""
+    count = 0
+    for column in range(len(column_start) - 1):
+        k, end = column_start[column], column_start[column + 1]
+        while k < end:
+            k = _cluster_end(x, order, k, end, max_extent)
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def cut_clusters(x, order, column_start, max_extent, first, slot_atom, bounds, column_cluster, rectangle):
+    """Cut the sorted columns into clusters, numbered from `first`.
+
+    slot_atom : (4 * nclusters,) int32, out, atom of each slot or -1
+    bounds : (nclusters, 6) float64, out, xlo xhi ylo yhi zlo zhi of the atoms of each
+    column_cluster : (columns + 1,) int32, out, first cluster of each column
+    rectangle : (columns, 4) float64, out, xlo xhi ylo yhi of the atoms of each column
+    """
+    c = first
+    for column in range(len(column_start) - 1):
+        column_cluster[column] = c
+        k, end = column_start[column], column_start[column + 1]
+        rectangle[column, 0] = rectangle[column, 2] = np.inf
+        rectangle[column, 1] = rectangle[column, 3] = -np.inf
+        while k < end:
+            stop = _cluster_end(x, order, k, end, max_extent)
+            xlo = ylo = zlo = np.inf
+            xhi = yhi = zhi = -np.inf
+            for s in range(4):
+                slot_atom[4 * c + s] = -1
+                if k + s < stop:
+                    a = order[k + s]
+                    slot_atom[4 * c + s] = a
+                    xlo, xhi = min(xlo, x[a, 0]), max(xhi, x[a, 0])
+                    ylo, yhi = min(ylo, x[a, 1]), max(yhi, x[a, 1])
+                    zlo, zhi = min(zlo, x[a, 2]), max(zhi, x[a, 2])
+            bounds[c, 0], bounds[c, 1], bounds[c, 2] = xlo, xhi, ylo
+            bounds[c, 3], bounds[c, 4], bounds[c, 5] = yhi, zlo, zhi
+            rectangle[column, 0] = min(rectangle[column, 0], xlo)
+            rectangle[column, 1] = max(rectangle[column, 1], xhi)
+            rectangle[column, 2] = min(rectangle[column, 2], ylo)
+            rectangle[column, 3] = max(rectangle[column, 3], yhi)
+            c += 1
+            k = stop
+    column_cluster[len(column_start) - 1] = c
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pack(x, slot_atom, packed, first, last):
+    """packed[12 c + 4 d + s] = coordinate d of the atom in slot s of cluster c, for clusters first..last-1."""
+    for c in range(first, last):
+        for s in range(4):
+            a = slot_atom[4 * c + s]
+            for d in range(3):
+                packed[12 * c + 4 * d + s] = x[a, d] if a >= 0 else DUMMY
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pack_fixed(x, slot_atom, packed, first, last, per_unit):
+    """As `pack`, in multiples of 1 / per_unit modulo 2^32; dummies lie half the range of int32 away from their cluster."""
+    for c in range(first, last):
+        for s in range(4):
+            a = slot_atom[4 * c + s]
+            for d in range(3):
+                if a >= 0:
+                    packed[12 * c + 4 * d + s] = np.int32(np.int64(np.rint(x[a, d] * per_unit)))
+                else:
+                    packed[12 * c + 4 * d + s] = packed[12 * c + 4 * d] + np.int32(2**30)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _gap(alo, ahi, blo, bhi):
+    """Distance between two intervals, 0 where they overlap."""
+    return max(0.0, max(blo - ahi, alo - bhi))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost_rectangles, column, edges, shape, reach,
+               chunk_first, chunk_last, start, middle, partners, used):
+    """List the partners of the clusters of a chunk, from column `column` on.
+
+    For each column of the chunk the stretches of clusters that may be in reach are laid out once, own ones that obey the
+    third law first.  Along a stretch z only grows, as it does along the column, so where a search began is where the next
+    may begin.  Candidates pass a test of bounding boxes, then of all sixteen distances.
+
+    Returns (next column, entries used): with a next column short of the last, `partners` is full and must grow.
+
+    start, middle, partners : out, see Chunk
+    """
+    nx, ny = shape[0], shape[1]
+    reach2 = reach * reach
+    rx, ry = np.int64(np.ceil(reach / edges[0])), np.int64(np.ceil(reach / edges[1]))
+    most_stretches = 4 * min(2 * rx + 1, nx) * min(2 * ry + 1, ny)
+    begin, end = np.empty(most_stretches, np.int64), np.empty(most_stretches, np.int64)
+    while column < nx * ny:
+        c0, c1 = max(own_columns[column], chunk_first), min(own_columns[column + 1], chunk_last)
+        if c0 >= c1:
+            column += 1
+            continue
+        nhalf = nall = 0
+        for both in (True, False):
+            for jx in range(max(column // ny - rx, 0), min(column // ny + rx + 1, nx)):
+                for jy in range(max(column % ny - ry, 0), min(column % ny + ry + 1, ny)):
+                    j = jx * ny + jy
+                    own_near = _rectangles_near(own_rectangles, column, own_rectangles, j, reach2)
+                    if both:
+                        nall = _add(max(own_columns[j], c0), min(own_columns[j + 1], chunk_last), own_near,
+                                    begin, end, nall)
+                        nhalf = nall
+                    else:
+                        nall = _add(own_columns[j], min(own_columns[j + 1], chunk_first), own_near, begin, end, nall)
+                        nall = _add(max(own_columns[j], chunk_last), own_columns[j + 1], own_near, begin, end, nall)
+                        ghost_near = _rectangles_near(own_rectangles, column, ghost_rectangles, j, reach2)
+                        nall = _add(ghost_columns[j], ghost_columns[j + 1], ghost_near, begin, end, nall)
+        most = 0
+        for s in range(nall):
+            most += end[s] - begin[s]
+        if used + most * (c1 - c0) > len(partners):
+            if used + _count_upper(bounds, begin, end, nall, c0, c1, reach) > len(partners):
+                return column, used
+        for i in range(c0, c1):
+            k = i - chunk_first
+            xlo, xhi, ylo = bounds[i, 0], bounds[i, 1], bounds[i, 2]
+            yhi, zlo, zhi = bounds[i, 3], bounds[i, 4], bounds[i, 5]
+            xi = simd.spread(simd.load(packed, 12 * i, 4), 4, 0, 4)
+            yi = simd.spread(simd.load(packed, 12 * i + 4, 4), 4, 0, 4)
+            zi = simd.spread(simd.load(packed, 12 * i + 8, 4), 4, 0, 4)
+            for s in range(nall):
+                if s == nhalf:
+                    middle[k] = used
+                b, e = begin[s], end[s]
+                while b < e and bounds[b, 5] < zlo - reach:
+                    b += 1
+                begin[s] = b
+                for j in range(max(b, i + 1) if s < nhalf else b, e):
+                    if bounds[j, 4] > zhi + reach:
+                        break
+                    gx, gy = _gap(xlo, xhi, bounds[j, 0], bounds[j, 1]), _gap(ylo, yhi, bounds[j, 2], bounds[j, 3])
+                    gz = _gap(zlo, zhi, bounds[j, 4], bounds[j, 5])
+                    if gx * gx + gy * gy + gz * gz < reach2:
+                        dx = xi - simd.tile(simd.load(packed, 12 * j, 4), 4)
+                        dy = yi - simd.tile(simd.load(packed, 12 * j + 4, 4), 4)
+                        dz = zi - simd.tile(simd.load(packed, 12 * j + 8, 4), 4)
+                        if simd.any_lane(simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)) < reach2):
+                            partners[used] = j
+                            used += 1
+            if nall == nhalf:
+                middle[k] = used
+            start[k + 1] = used
+        column += 1
+    return column, used
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _rectangles_near(a, i, b, j, reach2):
+    gx = _gap(a[i, 0], a[i, 1], b[j, 0], b[j, 1])
+    gy = _gap(a[i, 2], a[i, 3], b[j, 2], b[j, 3])
+    return gx * gx + gy * gy < reach2
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _add(b, e, near, begin, end, count):
+    if near and b < e:
+        begin[count], end[count] = b, e
+        return count + 1
+    return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_upper(bounds, begin, end, nall, c0, c1, reach):
+    """How many candidates the clusters c0..c1-1 have by z alone: a bound on the entries they need."""
+    count = 0
+    for i in range(c0, c1):
+        for s in range(nall):
+            for j in range(begin[s], end[s]):
+                count += (bounds[j, 5] >= bounds[i, 4] - reach) and (bounds[j, 4] <= bounds[i, 5] + reach)
+    return count

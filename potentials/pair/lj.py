@@ -1,0 +1,134 @@
+"""Lennard-Jones 12-6, cut off: E(r) = 4 epsilon [(sigma/r)^12 - (sigma/r)^6] - shift, for r < rc.
+
+Without `shift` the energy jumps at the cutoff, so that the total energy of a run steps whenever a pair crosses it; with it
+only the force does.  Unlike pairs are mixed as LAMMPS mixes them: by default both parameters and the cutoff geometrically.
+
+J. E. Jones, Proc. R. Soc. A 106, 463 (1924), doi 10.1098/rspa.1924.0082.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from potentials.pair.loop import PairKernel, pair_formula
+
+
+class Formula(NamedTuple):
+    """Marker of the Lennard-Jones formula."""
+
+    style: int = 0
+
+
+@pair_formula(Formula)
+def lennard_jones(r2, c):
+    """(energy, force / r) from r^2 and (rc^2, 48 eps sigma^12, 24 eps sigma^6, shift)."""
+    _, c48, c24, shift = c
+    ir2 = 1.0 / r2
+    ir6 = ir2 * ir2 * ir2
+    energy = ir6 * (c48 * ir6 * (1 / 12) - c24 * (1 / 6)) - shift
+    return energy, ir6 * (c48 * ir6 - c24) * ir2
+
+
+MIXING = {
+    "geometric": lambda ei, ej, si, sj: (np.sqrt(ei * ej), np.sqrt(si * sj)),
+    "arithmetic": lambda ei, ej, si, sj: (np.sqrt(ei * ej), (si + sj) / 2),
+    "sixthpower": lambda ei, ej, si, sj: (2 * np.sqrt(ei * ej) * si**3 * sj**3 / (si**6 + sj**6),
+                                          ((si**6 + sj**6) / 2) ** (1 / 6)),
+}
+
+
+@dataclass(frozen=True)
+class LennardJones:
+    """The potential of `pair_style lj/cut`; see potentials.base.Potential.
+
+    Attributes
+    ----------
+    epsilon, sigma, rc : (ntypes, ntypes) float64, symmetric
+    shift : whether the energy is shifted to vanish at the cutoff
+    """
+
+    epsilon: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    rc: NDArray[np.float64]
+    shift: bool = False
+    style: str = "lj/cut"
+    scatters: bool = False
+    halo_fields: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ("double", "mixed", "single")
+    known: Mapping[str, str] = field(default_factory=lambda: {"continuous_force": "cut off, not smoothed"})
+
+    @property
+    def cutoff(self) -> float:
+        return float(self.rc.max())
+
+    @property
+    def ntypes(self) -> int:
+        return len(self.rc)
+
+    @classmethod
+    def from_options(cls, ntypes: int, *, epsilon: float | Sequence[float] | None = None,
+                     sigma: float | Sequence[float] | None = None, rc: float | Sequence[float] | None = None,
+                     mix: str = "geometric", shift: bool = False,
+                     pair: Sequence[Mapping[str, object]] = ()) -> LennardJones:
+        """From the keys of a deck: one value, or one a type, and a table for each pair that differs from the mixing rule.
+
+        Raises
+        ------
+        ValueError : a value is missing, of the wrong number, not positive, or a rule or type is unknown
+        """
+        if mix not in MIXING:
+            raise ValueError(f"mix = {mix!r}: must be one of {', '.join(MIXING)}")
+        own = {}                                        # per type; NaN where only pairs were given
+        for name, value in (("epsilon", epsilon), ("sigma", sigma), ("rc", rc)):
+            values = np.full(ntypes, np.nan) if value is None else np.atleast_1d(np.asarray(value, np.float64))
+            if values.shape not in ((1,), (ntypes,)):
+                raise ValueError(f"{name}: {len(values)} values for {ntypes} atom types; give one, or one a type")
+            own[name] = np.broadcast_to(values, ntypes).copy()
+        for name in ("epsilon", "sigma", "rc"):         # a pair of a type with itself defines that type
+            for entry in pair:
+                i, j = _types(entry, ntypes)
+                if i == j and name in entry:
+                    own[name][i] = float(entry[name])   # type: ignore[arg-type]
+        with np.errstate(invalid="ignore"):
+            e, s = MIXING[mix](own["epsilon"][:, None], own["epsilon"][None], own["sigma"][:, None], own["sigma"][None])
+            _, r = MIXING[mix](own["epsilon"][:, None], own["epsilon"][None], own["rc"][:, None], own["rc"][None])
+        for k in range(ntypes):
+            e[k, k], s[k, k], r[k, k] = own["epsilon"][k], own["sigma"][k], own["rc"][k]
+        for entry in pair:
+            i, j = _types(entry, ntypes)
+            for name, matrix in (("epsilon", e), ("sigma", s), ("rc", r)):
+                if name in entry:
+                    matrix[i, j] = matrix[j, i] = float(entry[name])  # type: ignore[arg-type]
+        for name, matrix in (("epsilon", e), ("sigma", s), ("rc", r)):
+            i, j = np.argwhere(~np.isfinite(matrix))[0] if not np.isfinite(matrix).all() else (0, 0)
+            if not np.isfinite(matrix[i, j]):
+                raise ValueError(f"{name} of types {i + 1} {j + 1} is missing: give {name}, or a pair table for these types")
+            lowest_ok = matrix >= 0 if name == "epsilon" else matrix > 0
+            if not lowest_ok.all():
+                raise ValueError(f"{name} = {matrix[~lowest_ok][0]:g}: must be {'at least' if name == 'epsilon' else 'greater than'} 0")
+        return cls(e, s, r, shift)
+
+    def table(self) -> NDArray[np.float64]:
+        """(ntypes, ntypes, 4) coefficients of `lennard_jones`."""
+        s6 = (self.sigma / self.rc) ** 6
+        shift = 4 * self.epsilon * (s6 * s6 - s6) if self.shift else np.zeros_like(s6)
+        return np.stack([self.rc**2, 48 * self.epsilon * self.sigma**12, 24 * self.epsilon * self.sigma**6, shift], axis=-1)
+
+    def compiled(self, precision: str, deterministic: bool = False) -> PairKernel:
+        """The kernel for one of `precisions`."""
+        strongest = float((self.epsilon / self.sigma).max()) or 1.0
+        scale = 2.0 ** np.ceil(np.log2(strongest))
+        return PairKernel(Formula(), self.table(), self.cutoff, scale, precision, deterministic)
+
+
+def _types(entry: Mapping[str, object], ntypes: int) -> tuple[int, int]:
+    """The pair of types of a table, from 0."""
+    kinds = entry.get("types")
+    if not (isinstance(kinds, Sequence) and len(kinds) == 2 and all(isinstance(t, int) and 1 <= t <= ntypes for t in kinds)):
+        raise ValueError(f"pair.types = {kinds!r}: must be two atom types from 1 to {ntypes}")
+    return kinds[0] - 1, kinds[1] - 1

@@ -1,0 +1,422 @@
+"""Vector registers as values inside Numba functions.
+
+Numba reaches the SIMD units only through LLVM's loop vectoriser, which gives up on the small fixed blocks (four atoms
+against four atoms) that a cluster-pair kernel is made of.  Here a register is a Numba type of its own, a fixed number of
+lanes of one scalar, lowered to an LLVM vector.  Formulas are then written once, in ordinary arithmetic, and mean one pair
+of atoms when given scalars and a whole register of pairs when given vectors:
+
+    def lennard_jones(r2, c6, c12): ...
+
+The lane count need not be a register of the machine: LLVM splits wider vectors and widens narrower ones.
+
+Nothing here carries fast-math flags: an expression rounds in the order in which it is written, fused only where `fma` is
+called, so that all variants of a kernel give the same bits.  Python numbers mix with vectors and take the vector's scalar
+type: 2.0 * v stays single precision when v is.
+"""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.extending import models, register_model
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic
+
+_LLVM = {types.float64: ir.DoubleType(), types.float32: ir.FloatType(), types.int64: ir.IntType(64),
+         types.int32: ir.IntType(32), types.boolean: ir.IntType(1)}
+
+
+class Vector(types.Type):
+    """Numba type of `lanes` values of `scalar` (float64, float32, int64, int32 or boolean) in one register."""
+
+    def __init__(self, scalar: types.Type, lanes: int):
+        self.scalar, self.lanes = scalar, lanes
+        super().__init__(name=f"Vector({scalar}, {lanes})")
+
+    @property
+    def llvm(self) -> ir.VectorType:
+        return ir.VectorType(_LLVM[self.scalar], self.lanes)
+
+    @property
+    def is_float(self) -> bool:
+        return self.scalar in (types.float32, types.float64)
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        super().__init__(dmm, fe_type, fe_type.llvm)
+
+
+def mask_of(vector: Vector) -> Vector:
+    return Vector(types.boolean, vector.lanes)
+
+
+# ---- arithmetic and comparison operators ----------------------------------------------------------------------------
+
+_FLOAT_OPS = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul", operator.truediv: "fdiv"}
+_INT_OPS = {operator.add: "add", operator.sub: "sub", operator.mul: "mul"}
+_INPLACE = {operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul}
+_COMPARISONS = {operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=", operator.ne: "!="}
+_LOGIC = {operator.and_: "and_", operator.or_: "or_"}
+
+
+def _vector_among(args):
+    vectors = [a for a in args if isinstance(a, Vector)]
+    if not vectors or any(v != vectors[0] for v in vectors):
+        return None
+    if all(isinstance(a, (Vector, types.Number)) for a in args):
+        return vectors[0]
+    return None
+
+
+def _operands(context, builder, sig, args):
+    """LLVM values of both operands as vectors of one type; numbers are rounded to the scalar type and spread."""
+    vector = _vector_among(sig.args)
+    return vector, [value if ty == vector else
+                    _splat(builder, context.cast(builder, value, ty, vector.scalar), vector)
+                    for ty, value in zip(sig.args, args, strict=True)]
+
+
+def _splat(builder, value, vector):
+    if vector.scalar == types.boolean and value.type != ir.IntType(1):      # Numba keeps booleans in bytes
+        value = builder.trunc(value, ir.IntType(1))
+    one = builder.insert_element(ir.Constant(vector.llvm, ir.Undefined), value, ir.IntType(32)(0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), vector.lanes), [0] * vector.lanes)
+    return builder.shuffle_vector(one, ir.Constant(vector.llvm, ir.Undefined), zeros)
+
+
+def _register_binary(op, result_of, emit):
+    class Template(AbstractTemplate):
+        key = op
+
+        def generic(self, args, kws):
+            vector = _vector_among(args)
+            if vector is None or kws or len(args) != 2:
+                return None
+            return signature(result_of(vector), *args)
+
+    infer_global(op)(Template)
+
+    def lower(context, builder, sig, args):
+        vector, (a, b) = _operands(context, builder, sig, args)
+        return emit(builder, vector, a, b)
+
+    for left, right in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
+        lower_builtin(op, left, right)(lower)
+
+
+def _emit_arithmetic(op):
+    def emit(builder, vector, a, b):
+        return getattr(builder, (_FLOAT_OPS if vector.is_float else _INT_OPS)[op])(a, b)
+    return emit
+
+
+def _emit_comparison(symbol):
+    def emit(builder, vector, a, b):
+        if vector.is_float:
+            return builder.fcmp_ordered(symbol, a, b)
+        return builder.icmp_signed(symbol, a, b)
+    return emit
+
+
+def _emit_logic(name):
+    return lambda builder, vector, a, b: getattr(builder, name)(a, b)
+
+
+for _op in _FLOAT_OPS:
+    _register_binary(_op, lambda v: v, _emit_arithmetic(_op))
+for _op, _plain in _INPLACE.items():
+    _register_binary(_op, lambda v: v, _emit_arithmetic(_plain))
+for _op, _symbol in _COMPARISONS.items():
+    _register_binary(_op, mask_of, _emit_comparison(_symbol))
+for _op, _name in _LOGIC.items():
+    _register_binary(_op, lambda v: v, _emit_logic(_name))
+
+
+@infer_global(operator.neg)
+class _Negate(AbstractTemplate):
+    key = operator.neg
+
+    def generic(self, args, kws):
+        if len(args) == 1 and isinstance(args[0], Vector) and args[0].is_float:
+            return signature(args[0], *args)
+        return None
+
+
+@lower_builtin(operator.neg, Vector)
+def _lower_negate(context, builder, sig, args):
+    return builder.fneg(args[0])
+
+
+def _convert(builder, value, source, target):
+    if source.scalar == target.scalar:
+        return value
+    if not source.is_float:
+        return builder.sitofp(value, target.llvm)
+    return builder.fpext(value, target.llvm) if target.scalar == types.float64 else builder.fptrunc(value, target.llvm)
+
+
+# ---- intrinsics -----------------------------------------------------------------------------------------------------
+
+def _element(context, builder, array_type, array, index_type, index):
+    """Pointer to array[index] of a one-dimensional C-contiguous array, without bounds or wrap-around tests."""
+    struct = context.make_array(array_type)(context, builder, array)
+    index = context.cast(builder, index, index_type, types.intp)
+    return builder.gep(struct.data, [index])
+
+
+def _constant_int(literal) -> int:
+    return literal.literal_value
+
+
+@intrinsic(prefer_literal=True)
+def load(typingctx, array, index, lanes):
+    """The `lanes` (a literal) consecutive elements array[index], array[index+1], ... of a 1-D contiguous array."""
+    vector = Vector(array.dtype, _constant_int(lanes))
+
+    def codegen(context, builder, sig, args):
+        pointer = _element(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+        value = builder.load(builder.bitcast(pointer, vector.llvm.as_pointer()))
+        value.align = 4
+        return value
+
+    return vector(array, index, lanes), codegen
+
+
+@intrinsic
+def store(typingctx, array, index, value):
+    """array[index], array[index+1], ... = the lanes of `value`."""
+
+    def codegen(context, builder, sig, args):
+        pointer = _element(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+        instruction = builder.store(args[2], builder.bitcast(pointer, sig.args[2].llvm.as_pointer()))
+        instruction.align = 4
+        return context.get_dummy_value()
+
+    return types.none(array, index, value), codegen
+
+
+@intrinsic(prefer_literal=True)
+def splat(typingctx, value, lanes):
+    """A vector of `lanes` (a literal) copies of a scalar."""
+    vector = Vector(types.unliteral(value), _constant_int(lanes))
+    return vector(value, lanes), lambda context, builder, sig, args: _splat(builder, args[0], vector)
+
+
+def _shuffle(builder, value, indices):
+    undefined = ir.Constant(value.type, ir.Undefined)
+    order = ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), list(indices))
+    return builder.shuffle_vector(value, undefined, order)
+
+
+@intrinsic(prefer_literal=True)
+def tile(typingctx, value, repeats):
+    """a b c d -> a b c d a b c d ... : the whole vector, `repeats` (a literal) times."""
+    count = _constant_int(repeats)
+    result = Vector(value.scalar, value.lanes * count)
+
+    def codegen(context, builder, sig, args):
+        return _shuffle(builder, args[0], list(range(value.lanes)) * count)
+
+    return result(value, repeats), codegen
+
+
+@intrinsic(prefer_literal=True)
+def spread(typingctx, value, repeats, first, count):
+    """Lanes first, first+1, ..., first+count-1 (literals), each `repeats` times: a b c d -> a a a a b b b b for (4, 0, 2)."""
+    n, start, number = _constant_int(repeats), _constant_int(first), _constant_int(count)
+    result = Vector(value.scalar, n * number)
+
+    def codegen(context, builder, sig, args):
+        return _shuffle(builder, args[0], [start + k for k in range(number) for _ in range(n)])
+
+    return result(value, repeats, first, count), codegen
+
+
+def _add_lanes(builder, vector, a, b):
+    return builder.fadd(a, b) if vector.is_float else builder.add(a, b)
+
+
+@intrinsic(prefer_literal=True)
+def fold(typingctx, value, lanes):
+    """a b c d e f g h -> a+e b+f c+g d+h: the sum of the pieces of `lanes` (a literal) lanes."""
+    width = _constant_int(lanes)
+    result = Vector(value.scalar, width)
+
+    def codegen(context, builder, sig, args):
+        current, size = args[0], value.lanes
+        while size > width:                       # by halves: one shuffle a halving, none where a half is a register
+            size //= 2
+            current = _add_lanes(builder, value, _shuffle(builder, current, range(size)),
+                                 _shuffle(builder, current, range(size, 2 * size)))
+        return current
+
+    return result(value, lanes), codegen
+
+
+@intrinsic(prefer_literal=True)
+def reduce_blocks(typingctx, value, width):
+    """Sums of the consecutive blocks of `width` (a literal) lanes: a b c d e f g h -> a+b+c+d e+f+g+h for 4."""
+    block = _constant_int(width)
+    count = value.lanes // block
+    result = Vector(value.scalar, count)
+
+    def codegen(context, builder, sig, args):
+        current, size = args[0], block
+        while size > 1:
+            even = _shuffle(builder, current, range(0, count * size, 2))
+            odd = _shuffle(builder, current, range(1, count * size, 2))
+            current, size = _add_lanes(builder, value, even, odd), size // 2
+        return current
+
+    return result(value, width), codegen
+
+
+@intrinsic
+def concatenate(typingctx, a, b):
+    """The lanes of a, then those of b (same lane count)."""
+    result = Vector(a.scalar, a.lanes + b.lanes)
+
+    def codegen(context, builder, sig, args):
+        order = ir.Constant(ir.VectorType(ir.IntType(32), result.lanes), list(range(result.lanes)))
+        return builder.shuffle_vector(args[0], args[1], order)
+
+    return result(a, b), codegen
+
+
+@intrinsic
+def total(typingctx, value):
+    """The sum of all lanes, pairwise."""
+
+    def codegen(context, builder, sig, args):
+        current, size = args[0], value.lanes
+        while size > 1:
+            half = size // 2
+            current = _add_lanes(builder, value, _shuffle(builder, current, range(half)),
+                                 _shuffle(builder, current, range(half, size)))
+            size = half
+        return builder.extract_element(current, ir.IntType(32)(0))
+
+    return value.scalar(value), codegen
+
+
+@intrinsic
+def where(typingctx, mask, a, b):
+    """Lane by lane a where the mask is set, else b."""
+    return a(mask, a, b), lambda context, builder, sig, args: builder.select(*args)
+
+
+@intrinsic
+def any_lane(typingctx, mask):
+    """Whether a lane of the mask is set."""
+
+    def codegen(context, builder, sig, args):
+        bits = builder.bitcast(args[0], ir.IntType(mask.lanes))
+        return builder.icmp_unsigned("!=", bits, ir.IntType(mask.lanes)(0))
+
+    return types.boolean(mask), codegen
+
+
+def _call_llvm(builder, name, vector, args):
+    suffix = f"v{vector.lanes}{'f64' if vector.scalar == types.float64 else 'f32'}"
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(vector.llvm, [vector.llvm] * len(args)), f"llvm.{name}.{suffix}")
+    return builder.call(function, args)
+
+
+@intrinsic
+def fma(typingctx, a, b, c):
+    """a * b + c with one rounding."""
+    def codegen(context, builder, sig, args):
+        return _call_llvm(builder, "fma", a, args)
+
+    return a(a, b, c), codegen
+
+
+@intrinsic
+def sqrt(typingctx, a):
+    return a(a), lambda context, builder, sig, args: _call_llvm(builder, "sqrt", a, args)
+
+
+@intrinsic
+def absolute(typingctx, a):
+    return a(a), lambda context, builder, sig, args: _call_llvm(builder, "fabs", a, args)
+
+
+@intrinsic
+def as_float64(typingctx, a):
+    """Lanes converted to float64."""
+    result = Vector(types.float64, a.lanes)
+    return result(a), lambda context, builder, sig, args: _convert(builder, args[0], a, result)
+
+
+@intrinsic
+def bits_of(typingctx, a):
+    """The bits of float64 lanes as int64."""
+    result = Vector(types.int64, a.lanes)
+    return result(a), lambda context, builder, sig, args: builder.bitcast(args[0], result.llvm)
+
+
+@intrinsic
+def as_float32(typingctx, a):
+    """Lanes converted to float32."""
+    result = Vector(types.float32, a.lanes)
+    return result(a), lambda context, builder, sig, args: _convert(builder, args[0], a, result)
+
+
+@intrinsic
+def not_below(typingctx, a, b):
+    """Mask of the lanes where a < b does not hold; NaN counts."""
+    return mask_of(a)(a, b), lambda context, builder, sig, args: builder.fcmp_unordered(">=", *args)
+
+
+@intrinsic(prefer_literal=True)
+def off_diagonal(typingctx, width):
+    """Mask of width * width lanes (a literal) that is unset where lane // width equals lane % width."""
+    n = _constant_int(width)
+    result = Vector(types.boolean, n * n)
+
+    def codegen(context, builder, sig, args):
+        return ir.Constant(result.llvm, [int(k // n != k % n) for k in range(n * n)])
+
+    return result(width), codegen
+
+
+@intrinsic(prefer_literal=True)
+def splat_row(typingctx, table, count, lanes):
+    """Tuple of `count` (a literal) vectors: element k of a 1-D table on all lanes."""
+    n, vector = _constant_int(count), Vector(table.dtype, _constant_int(lanes))
+    result = types.UniTuple(vector, n)
+
+    def codegen(context, builder, sig, args):
+        base = _element(context, builder, sig.args[0], args[0], types.intp, ir.IntType(64)(0))
+        rows = [_splat(builder, builder.load(builder.gep(base, [ir.IntType(64)(k)])), vector) for k in range(n)]
+        return context.make_tuple(builder, result, rows)
+
+    return result(table, count, lanes), codegen
+
+
+@intrinsic(prefer_literal=True)
+def lookup(typingctx, table, index, count):
+    """Tuple of `count` (a literal) vectors: table[index + k] of a 1-D table, lane by lane."""
+    n, vector = _constant_int(count), Vector(table.dtype, index.lanes)
+    result = types.UniTuple(vector, n)
+
+    def codegen(context, builder, sig, args):
+        base = _element(context, builder, sig.args[0], args[0], types.intp, ir.IntType(64)(0))
+        columns = [ir.Constant(vector.llvm, ir.Undefined)] * n
+        for lane in range(index.lanes):
+            place = ir.IntType(32)(lane)
+            row = builder.zext(builder.extract_element(args[1], place), ir.IntType(64))
+            for k in range(n):
+                entry = builder.load(builder.gep(base, [builder.add(row, ir.IntType(64)(k))]))
+                columns[k] = builder.insert_element(columns[k], entry, place)
+        return context.make_tuple(builder, result, columns)
+
+    return result(table, index, count), codegen
