@@ -85,8 +85,9 @@ class System(Section):
     """Name of each type: chemical symbols in metal units."""
     masses: Annotated[tuple[Positive, ...], LIST] | None = None
     """Mass of each type; default: 1 in lj units, the element's in metal units."""
-    boundary: str = "p p p"
-    """One letter for each of x, y, z: p periodic, f open (atoms may leave the box)."""
+    boundary: str | None = None
+    """One letter for each of x, y, z: p periodic, f open (atoms may leave the box);
+    default: as the file says, else periodic."""
     temperature: Annotated[float, Field(ge=0)] | None = None
     """Temperature of the initial velocities; not given: the velocities of the file, or rest."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
@@ -101,9 +102,11 @@ class System(Section):
     """Whether the initial total angular momentum is removed."""
 
     @property
-    def periodic(self) -> tuple[bool, bool, bool]:
-        """Which of the axes x, y, z are periodic."""
-        x, y, z = (letter == "p" for letter in self.boundary.split())
+    def periodic(self) -> tuple[bool, bool, bool] | None:
+        """Which of the axes x, y, z are periodic; None where that is left to the file."""
+        if self.boundary is None:
+            return None if self.lattice is None else (True, True, True)
+        x, y, z = (letter == "p" for letter in self.boundary.split(" "))
         return x, y, z
 
     @property
@@ -127,8 +130,8 @@ class System(Section):
         return max(placed)
 
     def _problems(self) -> Problems:
-        letters = self.boundary.split(" ")
-        if len(letters) != 3 or not set(letters) <= {"p", "f"}:
+        letters = (self.boundary or "p p p").split(" ")
+        if self.boundary == "" or len(letters) != 3 or not set(letters) <= {"p", "f"}:
             yield "boundary", 'must be three letters p (periodic) or f (open), such as "p p f"'
         if self.species and self.masses and len(self.species) != len(self.masses):
             yield "masses", (f"must have one mass for each of the {len(self.species)} species, "

@@ -87,6 +87,7 @@ class Script:
         assert self.type_count is not None
         self._finish_masses(self.type_count)
         self.deck["units"] = self.units
+        self.deck["system"].setdefault("boundary", "p p p")
         self.deck["potential"] = self.pair.table(self.type_count)
         self.deck.setdefault("thermo", {}).setdefault("every", 0)
         self.deck.setdefault("neighbors", {}).setdefault("skin", UNITS[self.units].default_skin)

@@ -150,6 +150,7 @@ def test_a_deck_travels_and_does_not_change(deck_file):
     ("system.masses=[1.0, -2.0]", "system.masses.1 = -2.0: must be greater than 0"),
     ("system.species=[]", "system.species = []: must have at least 1 entry, not 0"),
     ("system.boundary=p p s", 'must be three letters p (periodic) or f (open), such as "p p f"'),
+    ('system.boundary=""', 'must be three letters p'),
     ("system.temperature=-1", "system.temperature = -1: must be at least 0"),
     ("system.origin=[0, 0, 1]", "system.origin.2 = 1: must be less than 1"),
     ("system.fill=[{type=1, region=[1,0,0,1,0,1]}]", "xlo must be less than xhi, not 1 and 0"),
@@ -207,6 +208,7 @@ def test_a_file_excludes_lattice_keys_and_must_exist(deck_file, tmp_path):
     text = message(path, "system.cells=")
     assert 'system.file = "a.data": no such file' in text and "b.data" in text
     deck = load_deck(path, ["system.cells=", "system.file=b.data"])
+    assert deck.system.periodic is None and deck.system.type_count is None
     assert deck.path(deck.system.file) == tmp_path / "b.data"
 
 

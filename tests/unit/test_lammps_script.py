@@ -177,7 +177,7 @@ def test_a_data_file():
     deck = load_script(INPUTS / "in.data")
     assert deck.system.format == "lammps-data" and deck.system.masses is None
     assert deck.path(deck.system.file) == INPUTS / "data.pair"
-    assert deck.system.temperature is None
+    assert deck.system.temperature is None and deck.system.periodic == (True, True, True)
     assert deck.potential.parameters["epsilon"] == [1.5, 1.0]
     assert deck.potential.parameters["pair"] == [
         {"types": [1, 2], "epsilon": 1.0, "sigma": 1.0, "rc": 3.0}]
