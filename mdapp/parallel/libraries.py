@@ -33,12 +33,18 @@ def family_of(name: str) -> str | None:
     base = name.rpartition("/")[2]
     if "openmpi" in base.lower() or "open mpi" in name.lower():
         return OPEN_MPI
-    if re.match(r"libmpi\.so\.[2-9]\d$", base):  # Open MPI: .20 (2.x), .40 (3.x to 5.x)
+    if re.match(r"libmpi\.so\.[2-9]\d(\.|$)", base):  # Open MPI: .20 (2.x), .40 (3.x to 5.x)
         return OPEN_MPI
     # the MPICH ABI initiative froze soname 12
-    if "mpich" in name.lower() or re.match(r"libmpi\.so\.1\d$", base) or "Intel" in name:
+    if "mpich" in name.lower() or re.match(r"libmpi\.so\.1\d(\.|$)", base) or "Intel" in name:
         return MPICH
     return None
+
+
+def library_title(version: str) -> str:
+    """Shorten what `MPI_Get_library_version` returns to name and number."""
+    first = version.strip("\0 \n").splitlines()[0].split(",")[0]
+    return " ".join(first.replace("Version:", "").split())
 
 
 def loaded_libraries(pattern: re.Pattern[str] = _LIBMPI) -> tuple[str, ...]:
@@ -145,7 +151,7 @@ def check_world(launch: Launch, size: int, library: str) -> None:
     """
     if size >= launch.size:
         return
-    fix = f"use the mpirun that belongs to {library.split(',')[0].strip()}"
+    fix = f"use the mpirun that belongs to {library}"
     if launch.launcher == "Slurm":
         fix = "choose the process manager with `srun --mpi=pmix` or `--mpi=pmi2` (`srun --mpi=list`)"
     raise InputError(

@@ -18,6 +18,7 @@ from mdapp.parallel.libraries import (
     check_world,
     family_of,
     h5py_mpi,
+    library_title,
     loaded_libraries,
     mpi4py_family,
 )
@@ -44,7 +45,7 @@ def world() -> MPI.Intracomm:
             f"mpi4py cannot load an MPI library ({str(error).splitlines()[0]}); load the "
             "cluster's MPI module, install openmpi-bin, or `pip install mpich`"
         ) from error
-    version = MPI.Get_library_version().splitlines()[0]
+    version = library_title(MPI.Get_library_version())
     check_world(launch, MPI.COMM_WORLD.size, version)
     check_hdf5(family_of(version), h5py_mpi())
     check_loaded(loaded_libraries())
