@@ -58,10 +58,17 @@ class AtomSource(Protocol):
     species : ntypes names, element symbols where they are known
     """
 
-    box: Box
-    natoms: int
-    mass: NDArray[np.float64]
-    species: tuple[str, ...]
+    @property
+    def box(self) -> Box: ...                       # noqa: D102 - said above
+
+    @property
+    def natoms(self) -> int: ...                    # noqa: D102
+
+    @property
+    def mass(self) -> NDArray[np.float64]: ...      # noqa: D102
+
+    @property
+    def species(self) -> tuple[str, ...]: ...       # noqa: D102
 
     def blocks(self, lo: NDArray[np.float64] | None = None,
                hi: NDArray[np.float64] | None = None) -> Iterator[Block]:

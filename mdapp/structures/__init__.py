@@ -9,10 +9,18 @@ from pathlib import Path
 from mdapp.model.source import AtomSource
 from mdapp.structures.ase_io import from_ase, read_with_ase
 from mdapp.structures.extxyz import ExtxyzSource
+from mdapp.structures.frames import FrameWriter
 from mdapp.structures.lammps_data import LammpsDataSource
 from mdapp.structures.text import open_binary
 
-__all__ = ["ExtxyzSource", "LammpsDataSource", "from_ase", "open_source", "read_with_ase"]
+__all__ = [
+    "ExtxyzSource",
+    "FrameWriter",
+    "LammpsDataSource",
+    "from_ase",
+    "open_source",
+    "read_with_ase",
+]
 
 DATA_SUFFIXES = (".data", ".lmp", ".lammps", ".lammps-data")
 XYZ_SUFFIXES = (".extxyz", ".xyz")

@@ -46,7 +46,8 @@ def read_with_ase(path: Path | str, *, index: int = -1, species: Sequence[str] |
         raise InputError(f"{path}: neither LAMMPS data nor extended XYZ, and ASE cannot read it: "
                          f"{type(error).__name__}: {error}") from None
     if not hasattr(atoms, "get_chemical_symbols"):
-        raise InputError(f"{path}: ASE found no single structure in it; give one frame by its index")
+        raise InputError(f"{path}: ASE found no single structure in it; "
+                         "give one frame by its index")
     return from_ase(atoms, where=str(path), species=species, masses=masses, units=units,
                     boundary=boundary)
 
@@ -70,7 +71,8 @@ def from_ase(atoms: Any, *, where: str = "atoms", species: Sequence[str] | None 
     x = np.array(atoms.get_positions(), np.float64).reshape(-1, 3)
     if not np.isfinite(x).all():
         bad = int(np.argmax(~np.isfinite(x).all(axis=1)))
-        raise InputError(f"{where}: atom {bad + 1} has a position that is not finite: {x[bad].tolist()}")
+        raise InputError(f"{where}: atom {bad + 1} has a position that is not finite: "
+                         f"{x[bad].tolist()}")
     type_ = np.array([names.index(s) for s in symbols], np.int32)
     momenta = atoms.arrays.get("momenta")
     v = None

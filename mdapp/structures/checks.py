@@ -100,7 +100,7 @@ def wrap(box: Box, x: NDArray[np.float64], image: NDArray[np.int32] | None, wher
 
 
 def bounding_box(lo: NDArray[np.float64], hi: NDArray[np.float64]) -> Box:
-    """Make an open box for atoms that came without one: their extent and a unit of length around it."""
+    """Make an open box for atoms without one: their extent and a unit of length around it."""
     return Box.orthogonal(lo - 1.0, hi + 1.0, (False, False, False))
 
 

@@ -105,9 +105,9 @@ class ExtxyzSource:
         count = 0
         for rows in self._rows():
             types = self._types(rows, type_of)
-            id_ = self._columns.of(rows, "id")
-            id_ = (np.arange(count + 1, count + len(types) + 1) if id_ is None
-                   else id_[:, 0].astype(np.int64))
+            given = self._columns.of(rows, "id")
+            id_ = (np.arange(count + 1, count + len(types) + 1, dtype=np.int64) if given is None
+                   else given[:, 0].astype(np.int64))
             ids.add(id_, rows.line)
             x, image = wrap(self.box, self._position(rows), None,
                             f"{self.path}:{rows.line[0]}-{rows.line[-1]}")
@@ -134,7 +134,7 @@ class ExtxyzSource:
         return None
 
     def _symbols(self, rows: Rows) -> tuple[list[str], NDArray[np.int64]]:
-        """Symbols in the order of first appearance in these rows, and the index into them per row."""
+        """Symbols of these rows in the order of first appearance, and the index of each row."""
         number = self._columns.of(rows, "Z")
         keys = rows.word[:, 0] if number is None else number[:, 0].astype(np.int64)
         unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)

@@ -141,7 +141,7 @@ class LammpsDataSource:
                                  f"{cut}the header is wrong")
 
     def _atom_columns(self) -> list[int]:
-        """Columns of the Atoms section, with or without image flags, from its heading and first line."""
+        """Columns of the Atoms section, from its heading and first line."""
         section = self._sections["Atoms"]
         style = section.comment.split()[:1]
         if style and style != ["atomic"]:

@@ -4,8 +4,9 @@ A file of ten million atoms is a gigabyte of digits.  Python's own loop over lin
 minute, and `numpy.loadtxt` neither names the line of an error nor stops at a memory bound.  So
 the work is split in two:
 
-1. one compiled pass over the bytes of a piece splits it into columns, checks every token against the grammar of its
-   column (an integer, a decimal number, a word), notes words, and blanks what is no number: comments and words;
+1. one compiled pass over the bytes of a piece splits it into columns, checks every token against
+   the grammar of its column (an integer, a decimal number, a word), notes words, and blanks what
+   is no number: comments and words;
 2. NumPy converts the numbers that are left, correctly rounded, in one call.
 
 What pass 1 lets through, pass 2 cannot misread, and pass 1 knows the line and column of what it
@@ -238,10 +239,10 @@ def _is_integer(text, start, stop):  # type: ignore[no-untyped-def]
         start += 1
     if stop - start < 1 or stop - start > 15:          # 15 digits are below 2^53
         return False
+    ok = True
     for i in range(start, stop):
-        if text[i] < 48 or text[i] > 57:
-            return False
-    return True
+        ok = ok and 48 <= text[i] <= 57
+    return ok
 
 
 @njit(cache=True)

@@ -1,0 +1,206 @@
+"""Appending frames to trajectory files that hold whole frames whatever happens to the run.
+
+A frame is formatted piece by piece, in the order of ids, by one rank; nothing that grows with
+the number of atoms is held, and the file is not buffered: pieces are large already.  If writing
+fails half-way (a full disk), the file is cut back to its last whole frame before the error is
+raised.  If the process is killed half-way, the torn frame is found and cut when the file is
+opened for appending the next time, together with frames beyond the step from which the run goes
+on, so that no step appears twice.
+
+A `*` in the file's name stands for the step: one file per frame, as in LAMMPS.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdapp.errors import InputError
+from mdapp.model.box import Box
+from mdapp.model.elements import nearest
+from mdapp.structures.extxyz_format import DEFAULT_COLUMNS, ExtxyzFormat
+from mdapp.structures.lammps_dump import ATOM_COLUMNS, Arrays, DumpFormat
+
+KINDS = ("atom", "custom", "extxyz")
+ROWS_AT_A_TIME = 4096      # formatted at once: long enough to be fast, short enough for the cache
+
+
+class FrameFormat(Protocol):
+    """The text of frames: what a kind of file is to `FrameWriter`."""
+
+    needs: frozenset[str]
+    line: str
+
+    def header(self, step: int, time: float, box: Box, natoms: int) -> str:
+        """Lines above the atoms."""
+        ...
+
+    def columns(self, arrays: Arrays, box: Box) -> list[NDArray[np.generic]]:
+        """One array (n,) for each % in `line`."""
+        ...
+
+    def skip_frame(self, handle: BinaryIO, path: Path) -> int | None:
+        """Pass over one frame and return its step, or None if it is torn."""
+        ...
+
+
+class FrameWriter:
+    """Writes frames of one kind to one file (or one file each).
+
+    Parameters
+    ----------
+    path : the file; `*` in its name becomes the step
+    kind : atom, custom (LAMMPS dumps) or extxyz
+    columns : of a custom dump (needed) or of extxyz; `atom` has id type xs ys zs
+    species, mass : of the types
+    append_after : None starts a new file; a step goes on with an old one, whose frames up to this
+        step are kept
+
+    Attributes
+    ----------
+    needs : names of the arrays that pieces must have, of id type x image v f
+
+    Raises
+    ------
+    InputError : a kind or column that does not exist, a file that cannot be written or appended to
+    """
+
+    def __init__(self, path: Path | str, kind: str, columns: Sequence[str] | None = None, *,
+                 species: Sequence[str], mass: NDArray[np.float64],
+                 append_after: int | None = None) -> None:
+        self.path = Path(path)
+        self._format = _format(kind, columns, species, mass)
+        self.needs = self._format.needs
+        if self.path.suffix in (".gz", ".bz2", ".zst", ".xz"):
+            raise InputError(f"output.file: {self.path}: compressed files are not written; "
+                             f"use {self.path.with_suffix('')}")
+        self._file: FileIO | None = None
+        if "*" not in self.path.name:
+            self._file = self._open(self.path, append_after)
+
+    def write(self, step: int, time: float, box: Box, natoms: int,
+              pieces: Iterable[Arrays]) -> None:
+        """Append one frame.
+
+        Parameters
+        ----------
+        step, time, box : of the frame
+        natoms : atoms in all pieces together
+        pieces : arrays by name (`needs`): id (n,), type (n,) 0-based, x (n, 3) in the box,
+            image (n, 3), v (n, 3), f (n, 3); in the order of ids
+
+        Raises
+        ------
+        InputError : the file cannot be written; it then ends with the frame before
+        ValueError : the pieces hold another number of atoms than natoms
+        """
+        file = self._file or self._open(
+            self.path.with_name(self.path.name.replace("*", str(step))), None)
+        start = file.tell()
+        try:
+            self._write_frame(file, step, time, box, natoms, pieces)
+        except OSError as error:
+            _cut(file, start)
+            raise InputError(f"{file.name}: frame of step {step} cannot be written: "
+                             f"{error.strerror}; {_remedy(self.path)}") from None
+        except BaseException:
+            _cut(file, start)
+            raise
+        finally:
+            if self._file is None:
+                file.close()
+
+    def close(self) -> None:
+        """Close the file; frames are in the hands of the system before this already."""
+        if self._file is not None:
+            self._file.close()
+
+    def _write_frame(self, file: FileIO, step: int, time: float, box: Box, natoms: int,
+                     pieces: Iterable[Arrays]) -> None:
+        _write(file, self._format.header(step, time, box, natoms))
+        written = 0
+        for arrays in pieces:
+            columns = self._format.columns(arrays, box)
+            n = len(columns[0])
+            for first in range(0, n, ROWS_AT_A_TIME):
+                part = slice(first, first + ROWS_AT_A_TIME)
+                rows = zip(*(column[part].tolist() for column in columns), strict=True)
+                values = tuple(value for row in rows for value in row)
+                _write(file, self._format.line * len(columns[0][part]) % values)
+            written += n
+        if written != natoms:
+            raise ValueError(f"frame of step {step}: {written} atoms in the pieces, {natoms} said")
+
+    def _open(self, path: Path, append_after: int | None) -> FileIO:
+        try:
+            if append_after is None or not path.exists():
+                return path.open("wb", buffering=0)
+            file = path.open("r+b", buffering=0)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be opened for writing: {error.strerror}; "
+                             f"{_remedy(path)}") from None
+        try:
+            _cut(file, self._whole_frames(file, append_after))
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _whole_frames(self, file: FileIO, last_step: int) -> int:
+        """Offset of the end of the last whole frame that is not after `last_step`."""
+        size = os.fstat(file.fileno()).st_size
+        end = 0
+        while end < size:
+            step = self._format.skip_frame(file, self.path)
+            if step is None or step > last_step:
+                break
+            end = file.tell()
+        return end
+
+
+def _format(kind: str, columns: Sequence[str] | None, species: Sequence[str],
+            mass: NDArray[np.float64]) -> FrameFormat:
+    match kind:
+        case "atom":
+            if columns is not None and tuple(columns) != ATOM_COLUMNS:
+                raise InputError(f"output.columns: {' '.join(columns)!r}: kind = \"atom\" has "
+                                 f'{" ".join(ATOM_COLUMNS)}; use kind = "custom"')
+            return DumpFormat(ATOM_COLUMNS, species, mass)
+        case "custom":
+            if columns is None:
+                raise InputError('output.columns: kind = "custom" needs the list of its columns')
+            return DumpFormat(columns, species, mass)
+        case "extxyz":
+            return ExtxyzFormat(DEFAULT_COLUMNS if columns is None else columns, species)
+    raise InputError(f"output.kind: unknown kind {kind!r}{nearest(kind, KINDS)}; "
+                     f"it may be {', '.join(KINDS)}")
+
+
+def _write(file: FileIO, text: str) -> None:
+    """Write all of it: an unbuffered file may take a part only."""
+    rest = memoryview(text.encode())
+    while rest:
+        rest = rest[file.write(rest):]
+
+
+def _cut(file: FileIO, end: int) -> None:
+    """Drop what is behind `end` and go on from there."""
+    file.truncate(end)
+    file.seek(end)
+
+
+def _remedy(path: Path) -> str:
+    parent = path.parent
+    if not parent.is_dir():
+        return f"make the directory {parent} first"
+    if path.is_dir():
+        return "give a file, not a directory"
+    if not os.access(parent, os.W_OK):
+        return f"get write permission for {parent}, or choose another file in output.file"
+    return f"free some space on the file system of {parent.resolve()}, or choose another file"
