@@ -30,7 +30,7 @@ class IdCheck:
     def __init__(self, path: Path, natoms: int) -> None:
         self._path = path
         self._limit = DENSE * natoms + 4096
-        self._bits = np.zeros(min(natoms, self._limit) // 8 + 1, np.uint8)
+        self._bits = np.zeros(1, np.uint8)       # grows: the natoms of a header may be nonsense
         self._sparse: list[NDArray[np.int64]] = []
 
     def add(self, ids: NDArray[np.int64], lines: NDArray[np.int64]) -> None:
@@ -45,7 +45,8 @@ class IdCheck:
             return
         top = int(dense.max())
         if top // 8 >= len(self._bits):
-            self._bits = np.concatenate([self._bits, np.zeros(top // 8 + 1, np.uint8)])
+            more = max(top // 8 + 1 - len(self._bits), len(self._bits))
+            self._bits = np.concatenate([self._bits, np.zeros(more, np.uint8)])
         k = _mark(self._bits, dense)
         if k >= 0:
             line = lines[np.flatnonzero(ids == dense[k])[-1]]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -190,9 +191,10 @@ def _write(file: FileIO, text: str) -> None:
 
 
 def _cut(file: FileIO, end: int) -> None:
-    """Drop what is behind `end` and go on from there."""
-    file.truncate(end)
-    file.seek(end)
+    """Drop what is behind `end` and go on from there; a pipe keeps what it got."""
+    with suppress(OSError):
+        file.truncate(end)
+        file.seek(end)
 
 
 def _remedy(path: Path) -> str:

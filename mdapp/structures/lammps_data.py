@@ -30,7 +30,7 @@ from mdapp.errors import InputError
 from mdapp.model.box import Box
 from mdapp.model.elements import ATOMIC_MASSES, check_masses, nearest, resolve_species
 from mdapp.model.source import Block
-from mdapp.structures.checks import IdCheck, wrap
+from mdapp.structures.checks import FARTHEST, IdCheck, wrap
 from mdapp.structures.text import (
     INTEGER,
     REAL,
@@ -99,6 +99,8 @@ class LammpsDataSource:
     def blocks(self, lo: NDArray[np.float64] | None = None,
                hi: NDArray[np.float64] | None = None) -> Iterator[Block]:
         """See `AtomSource.blocks`; the hint is not used, a file has to be read in any case."""
+        if self.natoms == 0:
+            return
         ids = IdCheck(self.path, self.natoms)
         velocities = _Velocities(self) if "Velocities" in self._sections else None
         for rows in self._rows("Atoms", self._columns):
@@ -123,6 +125,11 @@ class LammpsDataSource:
             k = int(np.argmax(bad))
             raise InputError(f"{self.path}:{rows.line[k]}: atom type {type_[k]} must be 1 to "
                              f"{len(self.mass)}, the number of atom types in the header")
+        far = np.flatnonzero((abs(table[:, 5:]) >= FARTHEST).any(axis=1))
+        if len(far):
+            flag = table[far[0], 5:][np.argmax(abs(table[far[0], 5:]))]
+            raise InputError(f"{self.path}:{rows.line[far[0]]}: image flag {flag:.0f} must be "
+                             f"below {FARTHEST} in size")
         image = table[:, 5:8].astype(np.int32) if table.shape[1] == 8 else None
         x, image = wrap(self.box, np.ascontiguousarray(table[:, 2:5]), image,
                         f"{self.path}:{rows.line[0]}-{rows.line[-1]}")

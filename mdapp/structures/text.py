@@ -284,6 +284,7 @@ def _scan(text, at, line, kind, comments, word, lines):  # type: ignore[no-untyp
     n = 0
     while at < len(text) and n < len(lines):
         column, nword = 0, 0
+        error, error_start, error_stop, error_column = 0, 0, 0, 0
         i = at
         while text[i] != 10:
             if _is_blank(text[i]):
@@ -298,24 +299,29 @@ def _scan(text, at, line, kind, comments, word, lines):  # type: ignore[no-untyp
             while text[i] != 10 and not _is_blank(text[i]) and not (comments and text[i] == 35):
                 i += 1
             if column < len(kind):
+                code = 0
                 if kind[column] == 0 and not _is_integer(text, start, i):
-                    return n, at, line, 2, start, i, column
-                if kind[column] == 1 and not _is_real(text, start, i):
-                    return n, at, line, 3, start, i, column
+                    code = 2
+                elif kind[column] == 1 and not _is_real(text, start, i):
+                    code = 3
+                elif kind[column] == 2 and i - start > 8:
+                    code = 4
+                if code and not error:         # first see whether the line has its columns
+                    error, error_start, error_stop, error_column = code, start, i, column
                 if kind[column] == 2:
-                    if i - start > 8:
-                        return n, at, line, 4, start, i, column
                     packed = np.uint64(0)
-                    for k in range(i - start):
+                    for k in range(min(i - start, 8)):
                         packed |= np.uint64(text[start + k]) << np.uint64(8 * k)
                     word[n, nword] = packed
                     nword += 1
-                if kind[column] >= 2:
+                if kind[column] >= 2 and not error:
                     for k in range(start, i):
                         text[k] = 32
             column += 1
         if column != len(kind) and not (column == 0 and comments):
             return n, at, line, 1, at, i, column
+        if error:
+            return n, at, line, error, error_start, error_stop, error_column
         if column:
             lines[n] = line
             n += 1
