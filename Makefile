@@ -19,7 +19,6 @@ test: .venv/ready
 
 lint: .venv/ready
 	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
 floors: .venv-floors/ready

@@ -28,7 +28,6 @@ KERNEL_ROOMS = ("analysis", "integrate", "model", "neighbors", "parallel", "stor
 
 def kernel_sources(package: Path) -> Iterator[Path]:
     """List the files whose contents decide what the kernels are, in a fixed order."""
-    yield from sorted(package.glob("simd*.py"))
     for room in KERNEL_ROOMS:
         yield from _python_files(package / room)
     yield from _python_files(package.parent / "potentials")
@@ -47,10 +46,13 @@ def _python_files(folder: Path) -> Iterator[Path]:
 
 
 def cpu_model() -> str:
-    """First processor's description. The head of the file only: the kernel writes it as it is read,
-    and on a node with hundreds of processors the whole costs more than the rest of the start."""
+    """Return the first processor's description.
+
+    Only the head of the file is read: the system writes it as it is read, and on a node with
+    hundreds of processors the whole costs more than the rest of the start.
+    """
     try:
-        with open("/proc/cpuinfo", "rb") as file:
+        with Path("/proc/cpuinfo").open("rb") as file:
             first = file.read(8192).split(b"\n\n")[0]
     except OSError:
         return os.uname().machine
@@ -72,9 +74,9 @@ def _numba_version() -> str:
     """Numba's version from the name of its metadata folder, without importing anything."""
     for folder in sys.path:
         with contextlib.suppress(OSError):
-            for name in os.listdir(folder or "."):
-                if name.startswith("numba-") and name.endswith(".dist-info"):
-                    return name
+            for entry in os.scandir(folder or "."):
+                if entry.name.startswith("numba-") and entry.name.endswith(".dist-info"):
+                    return entry.name
     return "unknown"
 
 

@@ -62,6 +62,7 @@ def started_world() -> MPI.Intracomm | None:
 
 
 def _end_with(error: Exception) -> int:
+    """Tell the error once and return its exit code, or abort the job."""
     code, text = describe(error)
     comm = started_world()
     if comm is None:
@@ -76,7 +77,7 @@ def _end_with(error: Exception) -> int:
         if comm.rank == 0 and read_launch().rank == 0:
             _say(text)
         return code
-    abort(comm, f"[rank {comm.rank} of {comm.size}] {text}", code)
+    return abort(comm, f"[rank {comm.rank} of {comm.size}] {text}", code)
 
 
 def describe(error: Exception) -> tuple[int, str]:

@@ -30,7 +30,7 @@ def deck(
         typer.Option("--json", metavar="FILE", help="Write the answer as JSON (- for stdout)."),
     ] = None,
 ) -> int:
-    """Check a deck and show it with all defaults, or print the schema of decks.
+    r"""Check a deck and show it with all defaults, or print the schema of decks.
 
     \b
     Examples:

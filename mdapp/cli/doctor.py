@@ -27,7 +27,7 @@ def doctor(
         typer.Option("--json", metavar="FILE", help="Write the verdicts as JSON (- for stdout)."),
     ] = None,
 ) -> int:
-    """Check MPI, HDF5, threads and packages: a verdict and a fix for each.
+    r"""Check MPI, HDF5, threads and packages: a verdict and a fix for each.
 
     \b
     Examples:

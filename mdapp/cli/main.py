@@ -73,7 +73,7 @@ def _mdapp(
         ),
     ] = False,
 ) -> None:
-    """Molecular dynamics for scaling studies, new potentials and storage.
+    r"""Molecular dynamics for scaling studies, new potentials and storage.
 
     \b
     Examples:

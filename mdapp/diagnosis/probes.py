@@ -20,7 +20,7 @@ from mpi4py import MPI
 comm = MPI.COMM_WORLD
 total = comm.allreduce(comm.rank + 1)
 if comm.rank == 0:
-    print("mdapp-probe", comm.size, total, flush=True)
+    print(f"mdapp-probe {comm.size} {total}\n", end="", flush=True)
 """
 
 _STORAGE = """
@@ -43,7 +43,7 @@ with tempfile.TemporaryDirectory() as folder:
     with h5py.File(path + ".h5", "w", **settings) as file:
         file["x"] = [1.0, 2.0]
     answer["libraries"] = loaded_libraries()
-print("mdapp-probe", json.dumps(answer), flush=True)
+print(f"mdapp-probe {json.dumps(answer)}", flush=True)
 """
 
 

@@ -153,7 +153,9 @@ def check_world(launch: Launch, size: int, library: str) -> None:
         return
     fix = f"use the mpirun that belongs to {library}"
     if launch.launcher == "Slurm":
-        fix = "choose the process manager with `srun --mpi=pmix` or `--mpi=pmi2` (`srun --mpi=list`)"
+        fix = (
+            "choose the process manager: `srun --mpi=pmix` or `--mpi=pmi2` (`srun --mpi=list`)"
+        )
     raise InputError(
         f"{launch.launcher} started {launch.size} processes, but the MPI world of this one has "
         f"{size} rank{'s' if size > 1 else ''}: each would run a full copy of the job; {fix}"
