@@ -143,7 +143,8 @@ full_stack() {
 }
 
 embedded_stack() {
-    if command -v mpirun >/dev/null && pip_install --only-binary=:all: mpi4py && mpi4py_fits; then
+    pip_install --only-binary=:all: --force-reinstall --no-deps mpi4py h5py
+    if command -v mpirun >/dev/null && mpi4py_fits; then
         loud "SERIAL HDF5: h5py comes as a wheel, tests of the shared checkpoint layout are skipped"
     else
         loud "NO MPI, SERIAL HDF5: taking $mpi_wheel and h5py as wheels; tests that need parallel HDF5

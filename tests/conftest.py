@@ -52,21 +52,27 @@ def python(tmp_path: Path) -> Mpirun:
 
 
 @pytest.fixture
-def mpirun(tmp_path: Path) -> Mpirun:
+def mpirun_command_of() -> Callable[[int], list[str]]:
+    """`mpirun_command_of(n)` is the start of a command on n ranks: that of the environment's MPI."""
+    beside = Path(sys.prefix, "bin", "mpirun")
+    launcher = str(beside) if beside.exists() else shutil.which("mpirun")
+    if launcher is None:
+        pytest.skip("needs mpirun")
+    return lambda n: mpirun_command(n, launcher)
+
+
+@pytest.fixture
+def mpirun(tmp_path: Path, mpirun_command_of: Callable[[int], list[str]]) -> Mpirun:
     """`mpirun(n, args, timeout=60, env=None)` runs `python args...` on n ranks.
 
     All processes are killed at the time limit, and the test fails with their output. More ranks
     than cores are allowed, and so is root.
     """
-    beside = Path(sys.prefix, "bin", "mpirun")
-    launcher = str(beside) if beside.exists() else shutil.which("mpirun")
-    if launcher is None:
-        pytest.skip("needs mpirun")
 
     def run(
         n: int, args: Sequence[str], timeout: float = 60.0, env: Mapping[str, str] | None = None
     ) -> Finished:
-        command = [*mpirun_command(n, launcher), sys.executable, *args]
+        command = [*mpirun_command_of(n), sys.executable, *args]
         return _finished(run_bounded(command, timeout, _python_environment(env), tmp_path), timeout)
 
     return run

@@ -6,6 +6,7 @@ last line of output is its answer.
 """
 
 import json
+import re
 import sys
 from typing import Any
 
@@ -15,12 +16,13 @@ from mdapp.parallel.launcher import mpirun_command, mpirun_environment
 SECONDS = 60.0
 MARK = "mdapp-probe "
 
-_RANKS = """
+_RANKS = r"""
+import sys
 from mpi4py import MPI
 comm = MPI.COMM_WORLD
 total = comm.allreduce(comm.rank + 1)
 if comm.rank == 0:
-    print(f"mdapp-probe {comm.size} {total}\n", end="", flush=True)
+    sys.stdout.write(f"mdapp-probe {comm.size} {total}\n")
 """
 
 _STORAGE = """
@@ -93,5 +95,11 @@ def _failure(end: Finished) -> str:
         return f"no answer within {SECONDS:g} s"
     if end.code < 0:
         return f"killed by signal {-end.code}"
-    lines = [line for line in end.stderr.splitlines() if line.strip(" -")]
-    return f"exit code {end.code}: {lines[-1].strip() if lines else 'no message'}"
+    return f"exit code {end.code}: {_telling_line(end.stderr)}"
+
+
+def _telling_line(stderr: str) -> str:
+    """Choose the line that says what went wrong: an exception of Python, else the first line."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip(" -")]
+    errors = (line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line))
+    return next(errors, lines[0] if lines else "no message")

@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,4 +81,4 @@ def _wait_for_end(pid: int, seconds: float) -> None:
         for _ in range(int(seconds / 0.05)):
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 return
-            signal.sigtimedwait([], 0.05)
+            time.sleep(0.05)
