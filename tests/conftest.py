@@ -53,7 +53,7 @@ def python(tmp_path: Path) -> Mpirun:
 
 @pytest.fixture
 def mpirun_command_of() -> Callable[[int], list[str]]:
-    """`mpirun_command_of(n)` is the start of a command on n ranks: that of the environment's MPI."""
+    """`mpirun_command_of(n)` starts a command on n ranks with the mpirun of this environment."""
     beside = Path(sys.prefix, "bin", "mpirun")
     launcher = str(beside) if beside.exists() else shutil.which("mpirun")
     if launcher is None:

@@ -12,11 +12,11 @@ ROOT = Path(__file__).resolve().parents[2]
 FORBIDDEN = {
     "potentials": ("mdapp", "mpi4py", "scaling"),
     "mdapp/parallel": ("potentials", "mdapp.integrate", "mdapp.analysis", "mdapp.cli"),
-    "mdapp/neighbors": ("potentials", "mdapp.integrate", "mdapp.analysis", "mdapp.cli", "mpi4py"),
+    "mdapp/neighbors": ("potentials", "mdapp.integrate", "mdapp.analysis", "mdapp.cli"),
     "mdapp/storage": ("potentials", "mdapp.integrate", "mdapp.analysis", "mdapp.cli"),
     "mdapp/integrate": ("mpi4py", "mdapp.cli"),
     "mdapp/analysis": ("mpi4py", "mdapp.cli"),
-    "mdapp/model": ("mpi4py", "mdapp.cli", "mdapp.parallel"),
+    "mdapp/model": ("mdapp.cli", "mdapp.integrate", "mdapp.analysis"),
     "mdapp": ("scaling",),
 }
 
