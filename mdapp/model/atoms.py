@@ -18,6 +18,7 @@ PER_ATOM = {           # name: (dtype, trailing shape); what an owned atom takes
     "type": (np.int32, ()),
     "image": (np.int32, (3,)),
 }
+GHOST_FIELDS = ("x", "id", "type")
 
 
 @dataclass
@@ -49,3 +50,27 @@ class Atoms:
     @property
     def ntotal(self) -> int:
         return self.nlocal + self.nghost
+
+    def reserve(self, nlocal: int) -> None:
+        """Make room for `nlocal` owned atoms; contents are kept."""
+        for name in (*PER_ATOM, "f"):
+            self._grow(name, nlocal, self.nlocal)
+
+    def reserve_ghosts(self) -> None:
+        """Make room for the ghosts that are announced by `nghost`; contents are kept."""
+        for name in GHOST_FIELDS:
+            self._grow(name, self.ntotal, self.ntotal)
+
+    def _grow(self, name: str, needed: int, used: int) -> None:
+        old = getattr(self, name)
+        if needed > len(old):
+            room = needed + needed // 50 + 64
+            new = np.empty((room, *old.shape[1:]), old.dtype)
+            new[:min(used, len(old))] = old[:min(used, len(old))]
+            setattr(self, name, new)
+
+    def reorder(self, order: NDArray[np.int32]) -> None:
+        """Bring the owned atoms into another order: atom k becomes what atom order[k] was.  Forces are not kept."""
+        for name in PER_ATOM:
+            array = getattr(self, name)
+            array[:self.nlocal] = array[order]

@@ -1,0 +1,150 @@
+"""`mdapp run`: a deck or a LAMMPS script, on however many ranks it is started with."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from mdapp.cli.inputs import load_input
+from mdapp.cli.output import text_stream, write_json
+from mdapp.errors import InputError
+
+
+def run(
+    path: Annotated[Path, typer.Argument(metavar="INPUT", help="A deck (TOML) or a LAMMPS script (in.*, *.in, *.lmp).")],
+    steps: Annotated[int | None, typer.Option("--steps", min=0, help="Steps to run, instead of up to run.steps.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the deck; repeatable."),
+    ] = None,
+    variables: Annotated[
+        list[str] | None,
+        typer.Option("--var", "-var", metavar="NAME=VALUE", help="Set an index variable of a LAMMPS script; repeatable."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the run; default DECKNAME.run.")] = None,
+    json_target: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON (- for stdout).")] = None,
+) -> int:
+    """Run molecular dynamics.
+
+    \b
+    Examples:
+      mdapp run examples/lj_melt/deck.toml
+      mdapp run examples/lj_melt/in.lj --var x=2 --set run.precision=mixed
+      mpirun -n 2 mdapp run examples/lj_melt/deck.toml --json report.json
+    """
+    from mpi4py import MPI
+
+    from mdapp.parallel.agree import agree
+    from mdapp.simulation import Simulation
+
+    comm = MPI.COMM_WORLD
+    with agree(comm):
+        deck = load_input(path, overrides or (), named(variables or ()))
+        folder = out or default_folder(path)
+        if deck.output:
+            folder.mkdir(parents=True, exist_ok=True)
+    show = Console(text_stream(json_target) if comm.rank == 0 else None)
+    for note in deck.notes:
+        show.line(f"note: {note}")
+    sim = Simulation(deck, comm, folder, on_thermo=show.thermo, on_step=show.step)
+    show.begin(sim, deck.run.steps if steps is None else steps)
+    sim.run(steps)
+    show.end_bar()
+    sim.outputs.close()
+    report = sim.report()
+    show.line(closing(sim, report))
+    if json_target is not None:
+        with agree(comm):
+            if comm.rank == 0:
+                write_json(json_target, "mdapp.run", 1, report)
+    return 0
+
+
+def named(variables: list[str] | tuple[str, ...]) -> dict[str, str]:
+    """`name=value` pairs of --var."""
+    pairs = {}
+    for text in variables:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"--var {text}: write it as --var NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def default_folder(path: Path) -> Path:
+    """`melt.run` for melt.toml and in.melt."""
+    name = path.name.removeprefix("in.") if path.name.startswith("in.") else path.stem
+    return Path(f"{name}.run")
+
+
+def closing(sim: Any, report: dict[str, Any]) -> str:
+    """The report of the finished run as text."""
+    from mdapp.perf.report import closing_lines
+
+    return closing_lines(report, sim.units.time_label)
+
+
+class Console:
+    """What rank 0 prints while a run goes on; the other ranks have no stream and print nothing."""
+
+    def __init__(self, stream: TextIO | None):
+        self.stream = stream
+        self.bar: Any = None
+        self.sim: Any = None
+        self.began = 0.0
+
+    def line(self, text: str) -> None:
+        """Print a line, above the progress bar if there is one."""
+        if self.stream is None:
+            return
+        if self.bar is not None:
+            self.bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        else:
+            print(text, file=self.stream, flush=True)
+
+    def begin(self, sim: Any, steps: int) -> None:
+        """Say what will run; start a progress bar on a terminal."""
+        self.sim = sim
+        px, py, pz = sim.grid.shape
+        skin = sim.deck.neighbors.skin
+        self.line(f"mdapp: {sim.natoms} atoms, {sim.potential.style}, {sim.deck.run.precision} precision"
+                  f"{', deterministic' if sim.deck.run.deterministic else ''}; {sim.units.name} units, "
+                  f"dt = {sim.deck.run.timestep:g} {sim.units.time_label}\n"
+                  f"  {sim.comm.size} ranks as {px} x {py} x {pz}, {sim.deck.run.threads} threads each; box "
+                  f"{' x '.join(f'{length:g}' for length in sim.box.lengths)}; "
+                  f"cutoff {sim.potential.cutoff:g} + skin {skin:g}")
+        self.line(sim.thermo.header())
+        if self.stream is not None and self.stream.isatty() and steps:
+            self._start_bar(steps)
+
+    def thermo(self, row: dict[str, float]) -> None:
+        """Print a thermo line."""
+        self.line(self.sim.thermo.line(row))
+
+    def step(self, step: int) -> None:
+        """Move the progress bar on."""
+        if self.bar is not None:
+            done = self.sim.step
+            rate = done / max(time.monotonic() - self.began, 1e-9) * self.sim.natoms
+            self.bar.update(self.bar.task_ids[0], advance=1, rate=f"{rate / 1e6:.2f} Matom-step/s")
+
+    def end_bar(self) -> None:
+        """Take the bar off the screen."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def _start_bar(self, steps: int) -> None:
+        from rich.console import Console as RichConsole
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.bar = Progress(TextColumn("step {task.completed:.0f}/{task.total:.0f}"), BarColumn(),
+                            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), transient=True,
+                            console=RichConsole(file=self.stream))
+        self.bar.add_task("run", total=steps, rate="")
+        self.began = time.monotonic()
+        self.bar.start()

@@ -1,0 +1,179 @@
+"""Ghosts: copies of the atoms of other subdomains (and of periodic images) within reach of this one.
+
+Six messages reach all 26 neighbours: along x down and up, then along y with the ghosts from x among the atoms to send, then
+along z.  Where the reach is wider than a subdomain, each axis takes several hops: what came from above is passed on below.
+Both directions of a hop are in flight at once; axes must wait for each other.  What is sent is decided once per list build
+(`borders`); between builds `forward` refreshes the positions along the same lists.  Ghosts carry their image shift, added
+by the sender, so that no minimum-image code exists anywhere and a pair has the same bits on every rank.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from mpi4py import MPI
+from numba import njit
+from numpy.typing import NDArray
+
+from mdapp.model.atoms import Atoms
+from mdapp.parallel.grid import NOBODY, RankGrid
+
+BELOW, ABOVE = -1, 1
+OPPOSITE = {BELOW: ABOVE, ABOVE: BELOW}
+
+
+@dataclass
+class Message:
+    """What goes to one neighbour at every `forward`, and where what it sends back is put.
+
+    Attributes
+    ----------
+    axis, direction : where the receiver lies
+    to, source : rank that gets the atoms, and rank on the other side, whose atoms come in; NOBODY across an open face
+    shift : added to the coordinate on `axis`
+    atoms : (n,) int32, indices of the atoms that go
+    first, last : ghosts first..last-1 are the atoms that come in
+    """
+
+    axis: int
+    direction: int
+    to: int
+    source: int
+    shift: float
+    atoms: NDArray[np.int32]
+    first: int = 0
+    last: int = 0
+    buffer: NDArray[np.float64] | None = None
+
+    def pack(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.buffer is None:
+            self.buffer = np.empty((len(self.atoms), 3))
+        gather_shifted(x, self.atoms, self.axis, self.shift, self.buffer)
+        return self.buffer
+
+
+class Halo:
+    """The ghosts of one rank.
+
+    Parameters
+    ----------
+    comm : communicator of the run; rank r is rank r of the grid
+    reach : width of the halo, cutoff + skin
+    """
+
+    def __init__(self, comm: MPI.Comm, grid: RankGrid, reach: float):
+        self.comm, self.grid, self.reach = comm, grid, reach
+        self.hops = [grid.hops(axis, reach) for axis in range(3)]
+        self.rounds: list[list[Message]] = []
+        self._links = {(axis, d): grid.neighbor(axis, d) for axis in range(3) for d in (BELOW, ABOVE)}
+
+    def borders(self, atoms: Atoms) -> None:
+        """Choose what to send, exchange it with ids and types, and leave nghost ghosts behind the owned atoms."""
+        atoms.nghost = 0
+        self.rounds = []
+        lo, hi = self.grid.lo, self.grid.hi
+        for axis in range(3):
+            candidates = {d: (0, atoms.ntotal) for d in (BELOW, ABOVE)}
+            for _ in range(self.hops[axis]):
+                messages = []
+                for d in (BELOW, ABOVE):
+                    to, shift = self._links[axis, d]
+                    source, _ = self._links[axis, OPPOSITE[d]]
+                    limit = lo[axis] + self.reach if d == BELOW else hi[axis] - self.reach
+                    first, last = candidates[d]
+                    chosen = select_near(atoms.x, axis, first, last, limit, d == BELOW) if to != NOBODY \
+                        else np.empty(0, np.int32)
+                    messages.append(Message(axis, d, to, source, shift, chosen))
+                self._exchange_new(atoms, messages)
+                candidates = {m.direction: (m.first, m.last) for m in messages}
+                self.rounds.append(messages)
+
+    def forward(self, atoms: Atoms) -> None:
+        """Refresh the positions of all ghosts."""
+        for messages in self.rounds:
+            pending = []
+            for m in messages:
+                if m.source not in (NOBODY, self.comm.rank):
+                    pending.append(self.comm.Irecv(atoms.x[m.first:m.last], m.source, m.direction + 1))
+            for m in messages:
+                if m.to == self.comm.rank:
+                    gather_shifted(atoms.x, m.atoms, m.axis, m.shift, atoms.x[m.first:m.last])
+                elif m.to != NOBODY:
+                    pending.append(self.comm.Isend(m.pack(atoms.x), m.to, m.direction + 1))
+            if pending:
+                MPI.Request.Waitall(pending)
+
+    def _exchange_new(self, atoms: Atoms, messages: list[Message]) -> None:
+        """Append the ghosts that the messages of a hop bring."""
+        incoming = self._counts(messages)
+        for m, count in zip(messages, incoming, strict=True):
+            m.first, m.last = atoms.ntotal, atoms.ntotal + count
+            atoms.nghost += count
+        atoms.reserve_ghosts()
+        for name in ("x", "id", "type"):
+            array = getattr(atoms, name)
+            pending, sent = [], []
+            for m in messages:
+                if m.source not in (NOBODY, self.comm.rank):
+                    pending.append(self.comm.Irecv(array[m.first:m.last], m.source, m.direction + 1))
+            for m in messages:
+                if m.to == NOBODY:
+                    continue
+                values = m.pack(array) if name == "x" else array[m.atoms]
+                if m.to == self.comm.rank:
+                    array[m.first:m.last] = values
+                else:
+                    sent.append(values)                    # kept alive until the message is on its way
+                    pending.append(self.comm.Isend(values, m.to, m.direction + 1))
+            MPI.Request.Waitall(pending)
+
+    def _counts(self, messages: list[Message]) -> list[int]:
+        """How many atoms each message of a hop brings in."""
+        incoming = [np.zeros(1, np.int64) for _ in messages]
+        pending = []
+        for m, count in zip(messages, incoming, strict=True):
+            if m.source == self.comm.rank:
+                count[0] = len(m.atoms)
+            elif m.source != NOBODY:
+                pending.append(self.comm.Irecv(count, m.source, m.direction + 1))
+        for m in messages:
+            if m.to not in (NOBODY, self.comm.rank):
+                pending.append(self.comm.Isend(np.array([len(m.atoms)], np.int64), m.to, m.direction + 1))
+        MPI.Request.Waitall(pending)
+        return [int(count[0]) for count in incoming]
+
+
+def select_near(x, axis, first, last, limit, below):
+    """(n,) int32 indices in first..last-1 whose coordinate lies below (or not below) `limit`."""
+    chosen = np.empty(count_near(x, axis, first, last, limit, below), np.int32)
+    fill_near(x, axis, first, last, limit, below, chosen)
+    return chosen
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def count_near(x, axis, first, last, limit, below):
+    count = 0
+    for i in range(first, last):
+        count += (x[i, axis] < limit) if below else (x[i, axis] >= limit)
+    return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fill_near(x, axis, first, last, limit, below, chosen):
+    count = 0
+    for i in range(first, last):
+        if (x[i, axis] < limit) if below else (x[i, axis] >= limit):
+            chosen[count] = i
+            count += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def gather_shifted(x, atoms, axis, shift, out):
+    """out[k] = x[atoms[k]] with `shift` added on one axis."""
+    sx, sy, sz = shift * (axis == 0), shift * (axis == 1), shift * (axis == 2)
+    for k in range(len(atoms)):
+        i = np.uint64(atoms[k])
+        out[k, 0] = x[i, 0] + sx
+        out[k, 1] = x[i, 1] + sy
+        out[k, 2] = x[i, 2] + sz

@@ -1,0 +1,55 @@
+"""Named timers of the phases of a run, and their statistics over ranks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import clock_gettime, perf_counter
+
+import numpy as np
+from mpi4py import MPI
+
+PHASES = ("force", "neighbor", "halo", "integrate", "output", "checkpoint", "other")
+
+
+@dataclass
+class Timers:
+    """Seconds spent in each phase; `with timers("force"): ...` adds to one."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] += perf_counter() - start
+
+    def reset(self) -> None:
+        """Start again from zero."""
+        self.seconds = dict.fromkeys(PHASES, 0.0)
+
+    def over_ranks(self, comm: MPI.Comm, loop_s: float) -> dict[str, dict[str, float]]:
+        """Minimum, mean and maximum of each phase over all ranks; `other` is what `loop_s` has beyond the timed phases."""
+        self.seconds["other"] = max(0.0, loop_s - sum(self.seconds[p] for p in PHASES if p != "other"))
+        mine = np.array([self.seconds[p] for p in PHASES])
+        low, high, total = mine.copy(), mine.copy(), mine.copy()
+        comm.Allreduce(MPI.IN_PLACE, low, MPI.MIN)
+        comm.Allreduce(MPI.IN_PLACE, high, MPI.MAX)
+        comm.Allreduce(MPI.IN_PLACE, total, MPI.SUM)
+        return {p: {"min": float(low[k]), "avg": float(total[k]) / comm.size, "max": float(high[k])}
+                for k, p in enumerate(PHASES)}
+
+
+def process_age() -> float:
+    """Seconds since this process was started by the system, imports included; NaN where that is not known."""
+    try:
+        after_boot = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+        return clock_gettime(time.CLOCK_BOOTTIME) - after_boot
+    except (OSError, ValueError, AttributeError, IndexError):
+        return float("nan")

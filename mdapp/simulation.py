@@ -1,0 +1,251 @@
+"""A run: the parts that a deck asks for, and the loop over time steps.
+
+What holds at the end of every step, and lets the next one begin with half a kick: positions, velocities and forces belong
+to the same time; ghosts and lists are good for these positions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from mpi4py import MPI
+
+from mdapp.analysis.thermo import Thermo
+from mdapp.deck import Deck
+from mdapp.errors import InputError, RunError
+from mdapp.initial import owned_atoms, set_velocities, shared_source
+from mdapp.integrate.nve import VelocityVerlet
+from mdapp.model.state_hash import state_hash
+from mdapp.model.units import UNITS
+from mdapp.neighbors.clusters import ClusterList
+from mdapp.neighbors.trigger import RebuildTrigger
+from mdapp.parallel.agree import agree, settle
+from mdapp.parallel.grid import RankGrid
+from mdapp.parallel.halo import Halo
+from mdapp.parallel.migrate import migrate, wrap
+from mdapp.perf.memory import reset_peak, resident_bytes
+from mdapp.perf.report import run_report
+from mdapp.perf.timers import Timers, process_age
+from mdapp.perf.warmup import compiled_once_a_node, exercise
+from mdapp.trajectory import Outputs
+from mdapp.trouble import closest_pair, check_motion
+from potentials.base import ForceRangeError, Result, Want
+from potentials.registry import PotentialError, make_potential
+
+
+class Simulation:
+    """A molecular-dynamics run on the ranks of a communicator; every method is collective.
+
+    Parameters
+    ----------
+    deck : what to run
+    comm : its ranks, default all
+    out : folder for files that the run writes, default where it is started
+    on_thermo : called on every rank with each new thermo row
+    on_step : called on every rank after each step, with the step
+
+    Attributes
+    ----------
+    atoms : the atoms of this rank
+    box, grid, units, natoms, step : of the whole system
+    thermo : rows measured so far; `thermo.last` is the latest
+    timers, setup_s, compile_s, loop_s : where the time went
+
+    Raises
+    ------
+    InputError : the deck cannot be run; the same error on all ranks
+    """
+
+    def __init__(self, deck: Deck, comm: MPI.Comm | None = None, out: Path | str = ".",
+                 on_thermo: Callable[[dict[str, float]], None] = lambda row: None,
+                 on_step: Callable[[int], None] = lambda step: None):
+        began = time.perf_counter()
+        self.deck, self.comm = deck, comm or MPI.COMM_WORLD
+        self.on_thermo, self.on_step = on_thermo, on_step
+        self.units, self.step = UNITS[deck.units], 0
+        self.timers = Timers()
+        with agree(self.comm):
+            refuse_what_is_missing(deck)
+        source = shared_source(deck, self.comm)
+        self.box, self.natoms, self.species = source.box, source.natoms, tuple(source.species)
+        mass = np.asarray(source.mass, np.float64)
+        with agree(self.comm):
+            self.potential = potential_of(deck, len(mass))
+            self.grid = RankGrid.for_rank(self.comm.rank, self.comm.size, self.box, deck.run.grid)
+            self.kernel = self.potential.compiled(deck.run.precision, deck.run.deterministic)
+        reach = self.potential.cutoff + deck.neighbors.skin
+        self.compile_s = compiled_once_a_node(
+            self.comm, lambda: exercise(self.kernel, mass, self.units, reach, deck.run.threads))
+        reset_peak()
+        self.bytes_fixed = resident_bytes()
+
+        self.atoms = owned_atoms(source, self.grid, self.comm)
+        set_velocities(deck, self.atoms, self.box, self.natoms, self.comm)
+        self.halo = Halo(self.comm, self.grid, reach)
+        self.clusters = ClusterList(reach, deck.run.threads)
+        self.trigger = RebuildTrigger(self.comm, deck.neighbors.skin, deck.neighbors.every, deck.neighbors.delay,
+                                      deck.neighbors.check)
+        self.integrator = VelocityVerlet(deck.run.timestep, self.units.ftm2v)
+        self.thermo = Thermo(self.comm, self.units, self.natoms, deck.thermo.columns)
+        self.outputs = Outputs(self.comm, deck.output, Path(out), self.species, mass)
+        self.loop_s, self.steps_done = 0.0, 0
+        self.result: Result | None = None
+        self._trouble: ForceRangeError | None = None
+        self.setup_s = time.perf_counter() - began - self.compile_s
+        self.start_to_first_step_s = 0.0
+
+    @classmethod
+    def from_deck(cls, deck: Deck | Path | str, overrides: Sequence[str] = (), **options) -> Simulation:
+        """From a deck, or the path of one (TOML or LAMMPS script), with `key=value` overrides.
+
+        Raises
+        ------
+        InputError : the deck cannot be read or run
+        """
+        from mdapp.cli.inputs import load_input
+
+        return cls(deck if isinstance(deck, Deck) else load_input(Path(deck), overrides), **options)
+
+    def run(self, steps: int | None = None) -> None:
+        """Advance by `steps`, by default up to the deck's `run.steps`.
+
+        Raises
+        ------
+        RunError : the run blew up; the same error on all ranks
+        """
+        steps = max(self.deck.run.steps - self.step, 0) if steps is None else steps
+        last = self.step + steps
+        self._start()
+        self.comm.Barrier()
+        began, timers = time.perf_counter(), self.timers
+        while self.step < last:
+            self.step += 1
+            with timers("integrate"):
+                self.integrator.first_half(self.atoms)
+            with timers("neighbor"):
+                due = self.trigger.due(self.atoms)
+            if due:
+                self.rebuild()
+            else:
+                with timers("halo"):
+                    self.halo.forward(self.atoms)
+            shown = self._thermo_due(self.step, last)
+            with timers("force"):
+                self.compute_forces(Want.TOTALS if shown else Want.FORCES)
+            with timers("integrate"):
+                self.integrator.second_half(self.atoms)
+            with timers("output"):
+                if shown:
+                    self._show(self.step - last + steps)
+                self.outputs.write(self.step, self.step * self.deck.run.timestep, self.box, self.atoms)
+            self.on_step(self.step)
+        self.comm.Barrier()
+        self.loop_s += time.perf_counter() - began
+        self.steps_done += steps
+        self._check_healthy()
+
+    def rebuild(self) -> None:
+        """New owners, order, ghosts and lists for the present positions."""
+        atoms, clusters = self.atoms, self.clusters
+        with self.timers("halo"):
+            self._check_healthy()
+            wrap(atoms, self.box)
+            migrate(self.comm, self.grid, atoms)
+            n = atoms.nlocal
+            atoms.reorder(clusters.sort(atoms.x[:n], atoms.id[:n]))
+            self.halo.borders(atoms)
+        with self.timers("neighbor"):
+            clusters.build(atoms.x[:atoms.ntotal], atoms.id[:atoms.ntotal], n)
+            self.trigger.hold(atoms)
+
+    def compute_forces(self, want: Want) -> Result:
+        """Forces on the owned atoms at the present positions of atoms and ghosts."""
+        atoms = self.atoms
+        try:
+            self.result = self.kernel.compute(atoms.x[:atoms.ntotal], atoms.type[:atoms.ntotal], atoms.nlocal,
+                                              self.clusters, atoms.f, want)
+        except ForceRangeError as error:                 # the other ranks learn of it at the next agreement
+            self._trouble = self._trouble or error
+            self.result = Result(np.nan, np.full(6, np.nan))
+        return self.result
+
+    def _start(self) -> None:
+        """Lists and forces for the state at hand, and its thermo row, unless it has them already."""
+        if self.result is None:
+            self.rebuild()
+            self.timers.reset()
+            self.compute_forces(Want.TOTALS)
+            self._show(0)
+            self.outputs.write(self.step, 0.0, self.box, self.atoms)
+            self.timers.reset()
+            self.start_to_first_step_s = process_age()
+
+    def _thermo_due(self, step: int, last: int) -> bool:
+        every = self.deck.thermo.every
+        return step == last or bool(every) and step % every == 0
+
+    def _show(self, elapsed: int) -> None:
+        counters = {"step": self.step, "elapsed": elapsed, "time": self.step * self.deck.run.timestep,
+                    "dt": self.deck.run.timestep, "cpu": sum(self.timers.seconds.values()),
+                    "nbuild": self.trigger.builds, "ndanger": self.trigger.dangerous}
+        assert self.result is not None
+        row = self.thermo.measure(self.atoms, self.box, self.result, counters)
+        if not np.isfinite([row["pe"], row["ke"]]).all():
+            self._check_healthy()
+            self._explain_overlap()
+        self.on_thermo(row)
+
+    def _check_healthy(self) -> None:
+        """Raise on all ranks if an atom of any rank has run away, or forces left their range."""
+        error: Exception | None = None
+        if self._trouble is not None:
+            error = RunError(f"step {self.step}: {self._trouble}; two atoms nearly touch: check the start, shorten "
+                             "run.timestep, or set run.deterministic = false")
+        try:
+            check_motion(self.atoms, self.deck.run.timestep, self.halo.reach, self.step, self.comm.rank)
+        except RunError as runaway:
+            error = error or runaway
+        settle(self.comm, error)
+
+    def _explain_overlap(self) -> None:
+        """The energy is not a number though all positions are: name the atoms that lie on top of each other."""
+        distance, ids = closest_pair(self.atoms, self.clusters)
+        nearest, where = self.comm.allreduce((distance, self.comm.rank), MPI.MINLOC)
+        ids = self.comm.bcast(ids, where)
+        raise RunError(f"step {self.step}: the energy is not a finite number; atoms {ids[0]} and {ids[1]} are "
+                       f"{nearest:.3g} apart: remove one of them, or move them apart")
+
+    @property
+    def state_hash(self) -> str:
+        """Order-independent hash of the state, 32 hexadecimal digits; see mdapp.model.state_hash."""
+        return state_hash(self.atoms, self.comm)
+
+    def report(self) -> dict:
+        """What `mdapp run --json` holds; collective."""
+        return run_report(self)
+
+
+def refuse_what_is_missing(deck: Deck) -> None:
+    """Raise InputError for what a deck may say but this version cannot do yet."""
+    if deck.checkpoint.every:
+        raise InputError("checkpoint.every: this version of mdapp does not write checkpoints; remove the key")
+
+
+def potential_of(deck: Deck, ntypes: int):
+    """The potential of a deck, checked against the precision it is to run in.
+
+    Raises
+    ------
+    InputError : names the key
+    """
+    try:
+        potential = make_potential(deck.potential.style, deck.potential.parameters, ntypes)
+    except PotentialError as error:
+        raise InputError(str(error)) from None
+    if deck.run.precision not in potential.precisions:
+        raise InputError(f"run.precision = {deck.run.precision!r}: {potential.style} can do "
+                         f"{', '.join(potential.precisions)}")
+    return potential

@@ -1,0 +1,73 @@
+"""From the `[potential]` table of a deck, or a shorthand on a command line, to a potential.
+
+A style is a name and a function that makes the potential from the keys of its table.  Third parties add theirs by an entry
+point of the group `mdapp.potentials`, or name a file: `python:FILE.py:NAME`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from potentials.base import Potential
+from potentials.pair.lj import LennardJones
+
+Factory = Callable[..., Potential]
+
+STYLES: dict[str, Factory] = {
+    "lj/cut": LennardJones.from_options,
+}
+ENTRY_POINTS = "mdapp.potentials"
+
+
+class PotentialError(ValueError):
+    """A style or one of its keys cannot be used; the message names it and the fix."""
+
+
+def make_potential(style: str, parameters: Mapping[str, Any], ntypes: int) -> Potential:
+    """The potential of a style for `ntypes` atom types.
+
+    Parameters
+    ----------
+    parameters : the keys of its table
+
+    Raises
+    ------
+    PotentialError : the style or a key is unknown, or a value cannot be used
+    """
+    factory = find_style(style)
+    known = [name for name, p in inspect.signature(factory).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    for key in parameters:
+        if key not in known:
+            raise PotentialError(f"potential.{key}: unknown key of style {style}{nearest(key, known)}; "
+                                 f"it takes {', '.join(known)}")
+    try:
+        return factory(ntypes, **parameters)
+    except (TypeError, ValueError) as error:
+        raise PotentialError(f"potential ({style}): {error}") from None
+
+
+def find_style(style: str) -> Factory:
+    """The factory of a style, built in or from an installed package.
+
+    Raises
+    ------
+    PotentialError : nobody knows it
+    """
+    if style in STYLES:
+        return STYLES[style]
+    offered = entry_points(group=ENTRY_POINTS)
+    for entry in offered:
+        if entry.name == style:
+            return entry.load()  # type: ignore[no-any-return]
+    known = [*STYLES, *(entry.name for entry in offered)]
+    raise PotentialError(f"potential.style = {style!r}: unknown{nearest(style, known)}; there is {', '.join(known)}")
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """A question after the known word that is most like `word`, or nothing."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
