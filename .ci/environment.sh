@@ -147,7 +147,7 @@ embedded_stack() {
     if command -v mpirun >/dev/null && mpi4py_fits; then
         loud "SERIAL HDF5: h5py comes as a wheel, tests of the shared checkpoint layout are skipped"
     else
-        loud "NO MPI, SERIAL HDF5: taking $mpi_wheel and h5py as wheels; tests that need parallel HDF5
+        loud "NO USABLE MPI, SERIAL HDF5: taking $mpi_wheel and h5py as wheels; tests that need parallel HDF5
     are skipped. For the full stack: mpicc, mpirun and a parallel HDF5 (HDF5_DIR) on the PATH"
         pip_install --only-binary=:all: "$mpi_wheel"
     fi
