@@ -77,15 +77,16 @@ class Simulation:
             self.grid = RankGrid.for_rank(self.comm.rank, self.comm.size, self.box, deck.run.grid)
             self.kernel = self.potential.compiled(deck.run.precision, deck.run.deterministic)
         reach = self.potential.cutoff + deck.neighbors.skin
+        exact = deck.run.deterministic or not deck.neighbors.check    # lists may be outlived: see neighbors/clusters.py
         self.compile_s = compiled_once_a_node(
-            self.comm, lambda: exercise(self.kernel, mass, self.units, reach, deck.run.threads))
+            self.comm, lambda: exercise(self.kernel, mass, self.units, reach, deck.run.threads, exact))
         reset_peak()
         self.bytes_fixed = resident_bytes()
 
         self.atoms = owned_atoms(source, self.grid, self.comm)
         set_velocities(deck, self.atoms, self.box, self.natoms, self.comm)
         self.halo = Halo(self.comm, self.grid, reach)
-        self.clusters = ClusterList(reach, deck.run.threads)
+        self.clusters = ClusterList(reach, deck.run.threads, exact)
         self.trigger = RebuildTrigger(self.comm, deck.neighbors.skin, deck.neighbors.every, deck.neighbors.delay,
                                       deck.neighbors.check)
         self.integrator = VelocityVerlet(deck.run.timestep, self.units.ftm2v)

@@ -55,6 +55,7 @@ class PairList(Protocol):
     slot_atom: NDArray[np.int32]
     nowned: int
     nclusters: int
+    exact: bool
     chunks: list[Any]
 
     def coordinates(self, x: NDArray[np.float64]) -> NDArray[np.float64]: ...

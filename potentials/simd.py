@@ -323,6 +323,19 @@ def any_lane(typingctx, mask):
     return types.boolean(mask), codegen
 
 
+@intrinsic
+def bits_of_mask(typingctx, mask):
+    """The lanes of a mask of sixteen as the bits of a uint16, lane 0 lowest."""
+    return types.uint16(mask), lambda context, builder, sig, args: builder.bitcast(args[0], ir.IntType(16))
+
+
+@intrinsic
+def mask_of_bits(typingctx, bits):
+    """The mask of sixteen lanes whose bits a uint16 holds."""
+    result = Vector(types.boolean, 16)
+    return result(types.uint16), lambda context, builder, sig, args: builder.bitcast(args[0], result.llvm)
+
+
 def _call_llvm(builder, name, vector, args):
     suffix = f"v{vector.lanes}{'f64' if vector.scalar == types.float64 else 'f32'}"
     function = cgutils.get_or_insert_function(

@@ -12,6 +12,11 @@ compute garbage that nobody reads.
 Which pairs obey the third law.  Owned clusters are split into chunks, one a thread.  A pair within a chunk is listed once
 and acts on both.  A pair with a ghost, or with another chunk's cluster, is listed by each side and acts on the lister only.
 So a chunk writes to its own atoms alone: no reverse communication, no race between threads, no atomics.
+
+Which pairs count.  A block holds pairs that were out of reach when it was listed.  As long as lists are rebuilt in time
+that does not matter: whatever is within the cutoff counts.  But a run that outlives its lists (LAMMPS's `check no`) misses
+pairs, and which ones would depend on how atoms happened to be clustered.  An `exact` list therefore keeps a bit for each
+pair, set if it was within reach: then the pairs are those of a list of single atoms, for any decomposition.
 """
 
 from __future__ import annotations
@@ -41,6 +46,8 @@ class Chunk:
     start : (last - first + 1,) int64; middle : (last - first,) int64
         partners[start[k]:middle[k]] of cluster first + k obey the third law, partners[middle[k]:start[k+1]] act one way
     partners : (capacity,) int32, cluster indices
+    masks : (capacity,) uint16, of an exact list: bit 4 a + b is set if atom a of the cluster and b of the partner may act
+    own_masks : (last - first,) uint16, the same for a cluster with itself
     """
 
     first: int
@@ -48,6 +55,22 @@ class Chunk:
     start: NDArray[np.int64]
     middle: NDArray[np.int64]
     partners: NDArray[np.int32]
+    masks: NDArray[np.uint16]
+    own_masks: NDArray[np.uint16]
+
+    @classmethod
+    def empty(cls, first: int, last: int, capacity: int, exact: bool) -> Chunk:
+        """Room for `capacity` pairs of the clusters first..last-1."""
+        n = last - first
+        return cls(first, last, np.zeros(n + 1, np.int64), np.zeros(n, np.int64), np.empty(capacity, np.int32),
+                   np.empty(capacity if exact else 0, np.uint16), np.empty(n if exact else 0, np.uint16))
+
+    def grow(self, used: int) -> None:
+        """Make room for a quarter more pairs, keeping the first `used`."""
+        capacity = len(self.partners) + len(self.partners) // 4 + 16384
+        self.partners = np.concatenate([self.partners[:used], np.empty(capacity - used, np.int32)])
+        if len(self.masks):
+            self.masks = np.concatenate([self.masks[:used], np.empty(capacity - used, np.uint16)])
 
     @property
     def npairs(self) -> int:
@@ -64,10 +87,12 @@ class ClusterList:
     nowned, nclusters : clusters of owned atoms, and all; owned ones come first
     chunks : one a thread
     reach : distance up to which pairs are listed, cutoff + skin
+    exact : whether only pairs within reach at the build may act
     """
 
     reach: float
     threads: int = 1
+    exact: bool = False
     slot_atom: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     nowned: int = 0
     nclusters: int = 0
@@ -112,17 +137,15 @@ class ClusterList:
 
         def search(k: int) -> Chunk:
             first, last = int(edges[k]), int(edges[k + 1])
-            chunk = Chunk(first, last, np.zeros(last - first + 1, np.int64), np.zeros(last - first, np.int64),
-                          np.empty(max(capacities[k], 40 * (last - first) + 256), np.int32))
+            chunk = Chunk.empty(first, last, max(capacities[k], 40 * (last - first) + 256), self.exact)
             column = used = 0
             while True:
                 column, used = find_pairs(packed, bounds, *columns, *rectangles, column, grid.edges, grid.shape,
-                                          self.reach, first, last, chunk.start, chunk.middle, chunk.partners, used)
+                                          self.reach, first, last, chunk.start, chunk.middle, chunk.partners,
+                                          chunk.masks, chunk.own_masks, used)
                 if column == grid.ncolumns:
                     return chunk
-                grown = np.empty(len(chunk.partners) + len(chunk.partners) // 4 + 16384, np.int32)
-                grown[:used] = chunk.partners[:used]
-                chunk.partners = grown
+                chunk.grow(used)
 
         self.chunks = []                                  # the old lists go before the new ones come
         self.chunks = list(self.each(search, range(self.threads)))
@@ -161,7 +184,8 @@ class ClusterList:
     @property
     def nbytes(self) -> int:
         """Memory of the lists and the packed copies."""
-        lists = sum(c.start.nbytes + c.middle.nbytes + c.partners.nbytes for c in self.chunks)
+        lists = sum(c.start.nbytes + c.middle.nbytes + c.partners.nbytes + c.masks.nbytes + c.own_masks.nbytes
+                    for c in self.chunks)
         return lists + self.slot_atom.nbytes + sum(b.nbytes for b in self._packed.values())
 
     @property
@@ -260,7 +284,7 @@ def _gap(alo, ahi, blo, bhi):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost_rectangles, column, edges, shape, reach,
-               chunk_first, chunk_last, start, middle, partners, used):
+               chunk_first, chunk_last, start, middle, partners, masks, own_masks, used):
     """List the partners of the clusters of a chunk, from column `column` on.
 
     For each column of the chunk the stretches of clusters that may be in reach are laid out once, own ones that obey the
@@ -269,10 +293,11 @@ def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost
 
     Returns (next column, entries used): with a next column short of the last, `partners` is full and must grow.
 
-    start, middle, partners : out, see Chunk
+    start, middle, partners, masks, own_masks : out, see Chunk; masks of length 0 are not kept
     """
     nx, ny = shape[0], shape[1]
     reach2 = reach * reach
+    exact = len(masks) > 0
     rx, ry = np.int64(np.ceil(reach / edges[0])), np.int64(np.ceil(reach / edges[1]))
     most_stretches = 4 * min(2 * rx + 1, nx) * min(2 * ry + 1, ny)
     begin, end = np.empty(most_stretches, np.int64), np.empty(most_stretches, np.int64)
@@ -309,6 +334,12 @@ def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost
             xi = simd.spread(simd.load(packed, 12 * i, 4), 4, 0, 4)
             yi = simd.spread(simd.load(packed, 12 * i + 4, 4), 4, 0, 4)
             zi = simd.spread(simd.load(packed, 12 * i + 8, 4), 4, 0, 4)
+            if exact:
+                dx = xi - simd.tile(simd.load(packed, 12 * i, 4), 4)
+                dy = yi - simd.tile(simd.load(packed, 12 * i + 4, 4), 4)
+                dz = zi - simd.tile(simd.load(packed, 12 * i + 8, 4), 4)
+                own_masks[k] = simd.bits_of_mask((simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)) < reach2)
+                                                 & simd.off_diagonal(4))
             for s in range(nall):
                 if s == nhalf:
                     middle[k] = used
@@ -325,8 +356,11 @@ def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost
                         dx = xi - simd.tile(simd.load(packed, 12 * j, 4), 4)
                         dy = yi - simd.tile(simd.load(packed, 12 * j + 4, 4), 4)
                         dz = zi - simd.tile(simd.load(packed, 12 * j + 8, 4), 4)
-                        if simd.any_lane(simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)) < reach2):
+                        near = simd.bits_of_mask(simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)) < reach2)
+                        if near:
                             partners[used] = j
+                            if exact:
+                                masks[used] = near
                             used += 1
             if nall == nhalf:
                 middle[k] = used

@@ -43,7 +43,7 @@ def compiled_once_a_node(comm: MPI.Comm, compile_all: Callable[[], None]) -> flo
     return time.perf_counter() - began
 
 
-def exercise(kernel: Kernel, mass: np.ndarray, units: Units, reach: float, threads: int) -> None:
+def exercise(kernel: Kernel, mass: np.ndarray, units: Units, reach: float, threads: int, exact: bool) -> None:
     """One step of a few atoms of this rank alone, through everything that a loop calls."""
     comm = MPI.COMM_SELF
     box = Box.orthogonal(np.zeros(3), np.full(3, 2.0 * reach))
@@ -54,7 +54,7 @@ def exercise(kernel: Kernel, mass: np.ndarray, units: Units, reach: float, threa
     atoms.nlocal = n = len(corners)
     atoms.x[:n], atoms.v[:n], atoms.f[:n], atoms.image[:n] = corners, 0.0, 0.0, 0
     atoms.id[:n], atoms.type[:n] = np.arange(1, n + 1), 0
-    halo, clusters = Halo(comm, grid, reach), ClusterList(reach, threads)
+    halo, clusters = Halo(comm, grid, reach), ClusterList(reach, threads, exact)
     trigger, integrator = RebuildTrigger(comm, 0.1 * reach), VelocityVerlet(1e-3, units.ftm2v)
     thermo = Thermo(comm, units, n, ())
 

@@ -64,7 +64,8 @@ def _evaluate_overload(formula, r2, c):
 
 
 @functools.cache
-def pair_kernel(single: bool, single_sums: bool, many_types: bool, want: int, deterministic: bool, ncoefficients: int):
+def pair_kernel(single: bool, single_sums: bool, many_types: bool, want: int, deterministic: bool, exact: bool,
+                ncoefficients: int):
     """The compiled loop over one chunk of pairs, specialised for these constants (and, when called, for the formula).
 
     It returns whether a force left the range of the deterministic grid.
@@ -163,10 +164,10 @@ def pair_kernel(single: bool, single_sums: bool, many_types: bool, want: int, de
                 | simd.not_below(simd.absolute(gz), limit))
 
     @njit(cache=True, nogil=True, error_model="numpy")
-    def loop(formula, table, ntypes, unit, packed, slots, slot_types, first, last, start, middle, partners,
-             f_units, e_units, w_units, f, e_out, w_out):
+    def loop(formula, table, ntypes, unit, packed, slots, slot_types, first, last, start, middle, partners, masks,
+             own_masks, f_units, e_units, w_units, f, e_out, w_out):
         unit2 = real(unit) * real(unit)
-        always, not_self = simd.splat(True, LANES), simd.off_diagonal(4)
+        always = simd.splat(True, LANES)
         none = simd.splat(zero, LANES)
         overflow, limit = simd.splat(False, LANES), simd.splat(real(2.0**51 / f_units), LANES)
         for i in range(first, last):
@@ -183,7 +184,8 @@ def pair_kernel(single: bool, single_sums: bool, many_types: bool, want: int, de
                 j = np.int64(partners[np.uint64(k)])
                 dx, dy, dz = difference(xi, packed, 12 * j), difference(yi, packed, 12 * j + 4), \
                     difference(zi, packed, 12 * j + 8)
-                e, fr = block(formula, table, ntypes, unit2, types_i, slots_i, dx, dy, dz, slots, slot_types, j, always)
+                allowed = simd.mask_of_bits(masks[np.uint64(k)]) if exact else always
+                e, fr = block(formula, table, ntypes, unit2, types_i, slots_i, dx, dy, dz, slots, slot_types, j, allowed)
                 gx, gy, gz = dx * fr, dy * fr, dz * fr
                 qx, qy, qz = summand(gx, f_units), summand(gy, f_units), summand(gz, f_units)
                 fx, fy, fz = fx + qx, fy + qy, fz + qz
@@ -205,8 +207,11 @@ def pair_kernel(single: bool, single_sums: bool, many_types: bool, want: int, de
                 j = np.int64(i) if own else np.int64(partners[np.uint64(k)])
                 dx, dy, dz = difference(xi, packed, 12 * j), difference(yi, packed, 12 * j + 4), \
                     difference(zi, packed, 12 * j + 8)
-                e, fr = block(formula, table, ntypes, unit2, types_i, slots_i, dx, dy, dz, slots, slot_types, j,
-                              not_self if own else always)
+                if exact:
+                    allowed = simd.mask_of_bits(own_masks[i - first] if own else masks[np.uint64(k)])
+                else:
+                    allowed = simd.off_diagonal(4) if own else always
+                e, fr = block(formula, table, ntypes, unit2, types_i, slots_i, dx, dy, dz, slots, slot_types, j, allowed)
                 gx, gy, gz = dx * fr, dy * fr, dz * fr
                 fx, fy, fz = fx + summand(gx, f_units), fy + summand(gy, f_units), fz + summand(gz, f_units)
                 if deterministic:
@@ -275,7 +280,7 @@ class PairKernel:
         energies = np.zeros(4 * pairs.nowned if per_atom else 1, self.sum_type)
         virials = np.zeros(24 * pairs.nowned if per_atom else 6, self.sum_type)
         loop = pair_kernel(self.single, self.single_sums, self.ntypes > 1, want.value, self.deterministic,
-                           self.ncoefficients)
+                           pairs.exact, self.ncoefficients)
         grid = 1.0 / self.quantum if self.deterministic else 1.0
 
         def work(chunk):
@@ -283,7 +288,7 @@ class PairKernel:
             share = (energies, virials) if per_atom else (np.zeros(1), np.zeros(6))
             self._forces[12 * chunk.first:12 * chunk.last] = 0
             overflow = loop(self.marker, self.table, np.int32(self.ntypes), self.unit, packed, pairs.slot_atom, slot_types,
-                            chunk.first, chunk.last, chunk.start, chunk.middle, chunk.partners,
+                            chunk.first, chunk.last, chunk.start, chunk.middle, chunk.partners, chunk.masks, chunk.own_masks,
                             grid * self.unit, grid, grid * self.unit**2, self._forces, *share)
             unpack(self._forces, pairs.slot_atom, 3, chunk.first, chunk.last, 1.0 / grid if self.deterministic else self.unit, f)
             return overflow, *share
