@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +17,7 @@ from numpy.typing import NDArray
 from potentials.pair.loop import PairKernel, pair_formula
 
 
-class Formula(NamedTuple):
-    """Marker of the Lennard-Jones formula."""
-
-    style: int = 0
-
-
-@pair_formula(Formula)
+@pair_formula("lj/cut")
 def lennard_jones(r2, c):
     """(energy, force / r) from r^2 and (rc^2, 48 eps sigma^12, 24 eps sigma^6, shift)."""
     _, c48, c24, shift = c
@@ -123,7 +116,7 @@ class LennardJones:
         """The kernel for one of `precisions`."""
         strongest = float((self.epsilon / self.sigma).max()) or 1.0
         scale = 2.0 ** np.ceil(np.log2(strongest))
-        return PairKernel(Formula(), self.table(), self.cutoff, scale, precision, deterministic)
+        return PairKernel(self.style, self.table(), self.cutoff, scale, precision, deterministic)
 
 
 def _types(entry: Mapping[str, object], ntypes: int) -> tuple[int, int]:
