@@ -26,6 +26,7 @@ from mdapp.parallel.agree import agree, settle
 from mdapp.parallel.grid import RankGrid
 from mdapp.parallel.halo import Halo
 from mdapp.parallel.migrate import migrate, wrap
+from mdapp.parallel.world import world
 from mdapp.perf.memory import reset_peak, resident_bytes
 from mdapp.perf.report import run_report
 from mdapp.perf.timers import Timers, process_age
@@ -63,7 +64,7 @@ class Simulation:
                  on_thermo: Callable[[dict[str, float]], None] = lambda row: None,
                  on_step: Callable[[int], None] = lambda step: None):
         began = time.perf_counter()
-        self.deck, self.comm = deck, comm or MPI.COMM_WORLD
+        self.deck, self.comm = deck, comm or world()
         self.on_thermo, self.on_step = on_thermo, on_step
         self.units, self.step = UNITS[deck.units], 0
         self.timers = Timers()

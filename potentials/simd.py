@@ -171,6 +171,12 @@ def _element(context, builder, array_type, array, index_type, index):
     return builder.gep(struct.data, [index])
 
 
+def _load(builder, pointer, vector):
+    value = builder.load(builder.bitcast(pointer, vector.llvm.as_pointer()))
+    value.align = 4
+    return value
+
+
 def _constant_int(literal) -> int:
     return literal.literal_value
 
@@ -182,11 +188,21 @@ def load(typingctx, array, index, lanes):
 
     def codegen(context, builder, sig, args):
         pointer = _element(context, builder, sig.args[0], args[0], sig.args[1], args[1])
-        value = builder.load(builder.bitcast(pointer, vector.llvm.as_pointer()))
-        value.align = 4
-        return value
+        return _load(builder, pointer, vector)
 
     return vector(array, index, lanes), codegen
+
+
+@intrinsic
+def load_like(typingctx, array, index, vector):
+    """As many consecutive elements as `vector` has lanes."""
+    result = Vector(array.dtype, vector.lanes)
+
+    def codegen(context, builder, sig, args):
+        pointer = _element(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+        return _load(builder, pointer, result)
+
+    return result(array, index, vector), codegen
 
 
 @intrinsic
@@ -258,6 +274,21 @@ def fold(typingctx, value, lanes):
         return current
 
     return result(value, lanes), codegen
+
+
+@intrinsic
+def fold_two(typingctx, a, b):
+    """fold(a, 4) and fold(b, 4) of vectors of sixteen lanes, in one vector of eight."""
+    result = Vector(a.scalar, 8)
+
+    def codegen(context, builder, sig, args):
+        halves = [_add_lanes(builder, a, _shuffle(builder, v, range(8)), _shuffle(builder, v, range(8, 16)))
+                  for v in args]
+        low, high = (ir.Constant(ir.VectorType(ir.IntType(32), 8), [*range(k, k + 4), *range(8 + k, 12 + k)])
+                     for k in (0, 4))
+        return _add_lanes(builder, a, builder.shuffle_vector(*halves, low), builder.shuffle_vector(*halves, high))
+
+    return result(a, b), codegen
 
 
 @intrinsic(prefer_literal=True)

@@ -11,17 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from mpi4py import MPI
 from numba import njit
 from numpy.typing import NDArray
 
 from mdapp.model.atoms import Atoms
 from mdapp.model.box import Box
 from mdapp.model.units import Units
-from mdapp.parallel.reduce import exact_sum
+from mdapp.parallel.reduce import exact_sum, sum_over_ranks
 from potentials.base import Result
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 PIECE = 16384                 # atoms whose terms are laid out at a time
 
@@ -90,7 +93,7 @@ class Thermo:
         if "density" not in self.columns:
             return 0.0
         counts = np.bincount(atoms.type[:atoms.nlocal], minlength=len(atoms.mass)).astype(np.int64)
-        self.comm.Allreduce(MPI.IN_PLACE, counts, MPI.SUM)
+        counts = sum_over_ranks(self.comm, counts)
         grams = 1.0 / 0.602214129 if self.units.name == "metal" else 1.0
         return float(counts @ atoms.mass) * grams / box.volume
 

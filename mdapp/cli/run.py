@@ -36,12 +36,11 @@ def run(
       mdapp run examples/lj_melt/in.lj --var x=2 --set run.precision=mixed
       mpirun -n 2 mdapp run examples/lj_melt/deck.toml --json report.json
     """
-    from mpi4py import MPI
-
     from mdapp.parallel.agree import agree
+    from mdapp.parallel.world import world
     from mdapp.simulation import Simulation
 
-    comm = MPI.COMM_WORLD
+    comm = world()
     with agree(comm):
         deck = load_input(path, overrides or (), named(variables or ()))
         folder = out or default_folder(path)

@@ -288,8 +288,9 @@ def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost
     """List the partners of the clusters of a chunk, from column `column` on.
 
     For each column of the chunk the stretches of clusters that may be in reach are laid out once, own ones that obey the
-    third law first.  Along a stretch z only grows, as it does along the column, so where a search began is where the next
-    may begin.  Candidates pass a test of bounding boxes, then of all sixteen distances.
+    third law first.  Along a stretch z only grows, as it does along the column, so the window that is near in z only moves
+    up.  Candidates pass a test of bounding boxes, then of all sixteen distances; both write first and count afterwards,
+    because what a branch would cost in mispredictions is more than the tests.
 
     Returns (next column, entries used): with a next column short of the last, `partners` is full and must grow.
 
@@ -301,6 +302,8 @@ def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost
     rx, ry = np.int64(np.ceil(reach / edges[0])), np.int64(np.ceil(reach / edges[1]))
     most_stretches = 4 * min(2 * rx + 1, nx) * min(2 * ry + 1, ny)
     begin, end = np.empty(most_stretches, np.int64), np.empty(most_stretches, np.int64)
+    stop = np.empty(most_stretches, np.int64)
+    candidates = np.empty(0, np.int64)
     while column < nx * ny:
         c0, c1 = max(own_columns[column], chunk_first), min(own_columns[column + 1], chunk_last)
         if c0 >= c1:
@@ -324,8 +327,11 @@ def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost
         most = 0
         for s in range(nall):
             most += end[s] - begin[s]
-        if used + most * (c1 - c0) > len(partners):
-            if used + _count_upper(bounds, begin, end, nall, c0, c1, reach) > len(partners):
+        stop[:nall] = begin[:nall]
+        if len(candidates) < most + 1:
+            candidates = np.empty(most + 1, np.int64)
+        if used + most * (c1 - c0) >= len(partners):
+            if used + _count_upper(bounds, begin, end, nall, c0, c1, reach) >= len(partners):
                 return column, used
         for i in range(c0, c1):
             k = i - chunk_first
@@ -340,29 +346,37 @@ def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost
                 dz = zi - simd.tile(simd.load(packed, 12 * i + 8, 4), 4)
                 own_masks[k] = simd.bits_of_mask((simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)) < reach2)
                                                  & simd.off_diagonal(4))
+            found = 0
             for s in range(nall):
                 if s == nhalf:
-                    middle[k] = used
-                b, e = begin[s], end[s]
-                while b < e and bounds[b, 5] < zlo - reach:
+                    nhalf_found = found
+                b, e = begin[s], stop[s]
+                while b < end[s] and bounds[b, 5] < zlo - reach:
                     b += 1
-                begin[s] = b
+                while e < end[s] and bounds[e, 4] <= zhi + reach:
+                    e += 1
+                begin[s], stop[s] = b, e
                 for j in range(max(b, i + 1) if s < nhalf else b, e):
-                    if bounds[j, 4] > zhi + reach:
-                        break
-                    gx, gy = _gap(xlo, xhi, bounds[j, 0], bounds[j, 1]), _gap(ylo, yhi, bounds[j, 2], bounds[j, 3])
+                    gx = _gap(xlo, xhi, bounds[j, 0], bounds[j, 1])
+                    gy = _gap(ylo, yhi, bounds[j, 2], bounds[j, 3])
                     gz = _gap(zlo, zhi, bounds[j, 4], bounds[j, 5])
-                    if gx * gx + gy * gy + gz * gz < reach2:
-                        dx = xi - simd.tile(simd.load(packed, 12 * j, 4), 4)
-                        dy = yi - simd.tile(simd.load(packed, 12 * j + 4, 4), 4)
-                        dz = zi - simd.tile(simd.load(packed, 12 * j + 8, 4), 4)
-                        near = simd.bits_of_mask(simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)) < reach2)
-                        if near:
-                            partners[used] = j
-                            if exact:
-                                masks[used] = near
-                            used += 1
+                    candidates[found] = j
+                    found += gx * gx + gy * gy + gz * gz < reach2
             if nall == nhalf:
+                nhalf_found = found
+            for c in range(found):
+                if c == nhalf_found:
+                    middle[k] = used
+                j = candidates[c]
+                dx = xi - simd.tile(simd.load(packed, 12 * j, 4), 4)
+                dy = yi - simd.tile(simd.load(packed, 12 * j + 4, 4), 4)
+                dz = zi - simd.tile(simd.load(packed, 12 * j + 8, 4), 4)
+                near = simd.bits_of_mask(simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)) < reach2)
+                partners[used] = j
+                if exact:
+                    masks[used] = near
+                used += near != 0
+            if nhalf_found == found:
                 middle[k] = used
             start[k + 1] = used
         column += 1

@@ -9,7 +9,7 @@ doi 10.1109/ARITH.2013.9).  It costs two passes and two small reductions, which 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
@@ -48,6 +48,13 @@ def exact_sum(comm: MPI.Comm, pieces: Pieces, width: int) -> NDArray[np.float64]
     comm.Allreduce(MPI.IN_PLACE, sums, MPI.SUM)
     total = sums[:, 0] * units + sums[:, 1] * (units * 2.0**-LEVEL_BITS)
     return np.where(finite, total, np.nan)
+
+
+def sum_over_ranks(comm: MPI.Comm, values: NDArray[Any]) -> NDArray[Any]:
+    """Element-wise sum of an array over all ranks; for integers, whose sum has one value."""
+    total = np.empty_like(values)
+    comm.Allreduce(values, total)
+    return total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

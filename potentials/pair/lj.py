@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from potentials.simd import fma
 from potentials.pair.loop import PairKernel, pair_formula
 
 
@@ -22,9 +23,10 @@ def lennard_jones(r2, c):
     """(energy, force / r) from r^2 and (rc^2, 48 eps sigma^12, 24 eps sigma^6, shift)."""
     _, c48, c24, shift = c
     ir2 = 1.0 / r2
-    ir6 = ir2 * ir2 * ir2
+    ir4 = ir2 * ir2
+    ir6 = ir4 * ir2
     energy = ir6 * (c48 * ir6 * (1 / 12) - c24 * (1 / 6)) - shift
-    return energy, ir6 * (c48 * ir6 - c24) * ir2
+    return energy, fma(c48, ir6, -c24) * (ir4 * ir4)
 
 
 MIXING = {

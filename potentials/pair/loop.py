@@ -113,13 +113,28 @@ def difference(mode):
 
 
 @variant
+def squared_length(mode):
+    """r^2 from the sum of the squared components, which are in packed units."""
+    if mode.single:
+        return lambda mode, square, unit2: square * unit2
+    return lambda mode, square, unit2: square
+
+
+@variant
+def common_coefficients(mode):
+    """The coefficients on all lanes: those of every pair where there is one type."""
+    n = mode.ncoefficients
+    return lambda mode, table: simd.splat_row(table, n, LANES)
+
+
+@variant
 def coefficients(mode):
-    """Coefficients of the sixteen pairs: the same for all, or looked up by the two types."""
+    """Coefficients of the sixteen pairs: the common ones, or looked up by the two types."""
     n = mode.ncoefficients
     if mode.many_types:
-        return lambda mode, table, ntypes, types_i, slot_types, j: simd.lookup(
+        return lambda mode, common, table, ntypes, types_i, slot_types, j: simd.lookup(
             table, (types_i * ntypes + simd.tile(row(slot_types, 4 * j), 4)) * n, n)
-    return lambda mode, table, ntypes, types_i, slot_types, j: simd.splat_row(table, n, LANES)
+    return lambda mode, common, table, ntypes, types_i, slot_types, j: common
 
 
 @variant
@@ -188,12 +203,12 @@ def stored(mode):
 
 @njit(**INLINED)
 def add_to(mode, array, index, v):
-    simd.store(array, index, simd.load(array, index, 4) + stored(mode, v))
+    simd.store(array, index, simd.load_like(array, index, v) + stored(mode, v))
 
 
 @njit(**INLINED)
 def take_from(mode, array, index, v):
-    simd.store(array, index, simd.load(array, index, 4) - stored(mode, v))
+    simd.store(array, index, simd.load_like(array, index, v) - stored(mode, v))
 
 
 @njit(**INLINED)
@@ -265,7 +280,7 @@ def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types, first, last,
     """
     unit2 = real_of(mode, unit) * real_of(mode, unit)
     overflow, limit = simd.splat(False, LANES), simd.splat(real_of(mode, 2.0**RANGE_BITS / per_f), LANES)
-    none = nothing(mode)
+    none, common = nothing(mode), common_coefficients(mode, table)
     for i in range(first, last):
         begin, turn, end = start[i - first], middle[i - first], start[i - first + 1]
         xi = simd.spread(row(packed, 12 * i), 4, 0, 4)
@@ -281,15 +296,14 @@ def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types, first, last,
             dx = difference(mode, xi, packed, 12 * j)
             dy = difference(mode, yi, packed, 12 * j + 4)
             dz = difference(mode, zi, packed, 12 * j + 8)
-            r2 = simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)) * unit2
-            c = coefficients(mode, table, ntypes, types_i, slot_types, j)
+            r2 = squared_length(mode, simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)), unit2)
+            c = coefficients(mode, common, table, ntypes, types_i, slot_types, j)
             e, fr = evaluate(mode, r2, c, listed(mode, masks, k) & real_atoms(mode, slots_i, slots, j))
             gx, gy, gz = dx * fr, dy * fr, dz * fr
             overflow = out_of_range(mode, overflow, gx, gy, gz, limit)
             qx, qy, qz = summand(mode, gx, per_f), summand(mode, gy, per_f), summand(mode, gz, per_f)
             fx, fy, fz = fx + qx, fy + qy, fz + qz
-            take_from(mode, f, 12 * j, simd.fold(qx, 4))
-            take_from(mode, f, 12 * j + 4, simd.fold(qy, 4))
+            take_from(mode, f, 12 * j, simd.fold_two(qx, qy))
             take_from(mode, f, 12 * j + 8, simd.fold(qz, 4))
             mine = shares(mode, dx, dy, dz, e, gx, gy, gz, per_e, per_w)
             s = give_partner(mode, plus(s, mine), mine, e_out, w_out, j)
@@ -300,8 +314,8 @@ def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types, first, last,
             dx = difference(mode, xi, packed, 12 * j)
             dy = difference(mode, yi, packed, 12 * j + 4)
             dz = difference(mode, zi, packed, 12 * j + 8)
-            r2 = simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)) * unit2
-            c = coefficients(mode, table, ntypes, types_i, slot_types, j)
+            r2 = squared_length(mode, simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)), unit2)
+            c = coefficients(mode, common, table, ntypes, types_i, slot_types, j)
             allowed = listed_own(mode, own_masks, i - first) if own else listed(mode, masks, k)
             e, fr = evaluate(mode, r2, c, allowed & real_atoms(mode, slots_i, slots, j))
             gx, gy, gz = dx * fr, dy * fr, dz * fr
