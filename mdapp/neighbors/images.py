@@ -1,4 +1,4 @@
-"""Periodic images as ghosts, for any cell: sheared, left-handed, thinner than the cutoff, half open.
+"""Periodic images as ghosts, for any cell: sheared, left-handed, thin beside the cutoff, half open.
 
 A run has ghosts from its neighbours, and needs an orthogonal box wide enough to have neighbours.
 A single point has one process and whatever cell its user has: often a primitive one, several

@@ -14,7 +14,7 @@ CELLS = {
     "triclinic": np.array([[4.0, 0, 0], [1.3, 3.5, 0], [-0.8, 1.1, 3.0]]),
     "left-handed": np.array([[0, 4.0, 0], [3.0, 0.5, 0], [0.2, 0.3, 3.5]]),
     "any orientation": np.array([[1.0, 2.0, 3.0], [-2.5, 1.0, 0.3], [0.2, -1.0, 2.9]]),
-    "sheared": np.array([[2.0, 0, 0], [11.0, 2.5, 0], [-7.0, 9.0, 2.0]]),
+    "sheared": np.array([[2.03, 0, 0], [11.0, 2.47, 0], [-7.0, 9.0, 1.98]]),
     "needle": np.array([[0.7, 0, 0], [0, 0.8, 0], [0, 0, 20.0]]),
 }
 BOUNDARIES = [tuple(map(bool, p)) for p in product((1, 0), repeat=3)]

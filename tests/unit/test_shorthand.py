@@ -45,7 +45,8 @@ def test_numbers_keep_their_kind() -> None:
 
 
 def test_it_makes_the_potential_of_a_deck() -> None:
-    made = read_potential("lj/cut:epsilon=1,0.5,sigma=1,1.2,rc=2.5:shift=true,mix=arithmetic").make(2)
+    text = "lj/cut:epsilon=1,0.5,sigma=1,1.2,rc=2.5:shift=true,mix=arithmetic"
+    made = read_potential(text).make(2)
     same = registry.make_potential("lj/cut", {"epsilon": [1, 0.5], "sigma": [1, 1.2], "rc": 2.5,
                                               "shift": True, "mix": "arithmetic"}, 2)
     assert (made.table() == same.table()).all()
