@@ -8,6 +8,7 @@ J. E. Jones, Proc. R. Soc. A 106, 463 (1924), doi 10.1098/rspa.1924.0082.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +30,7 @@ def lennard_jones(r2, c):
     return energy, fma(c48, ir6, -c24) * (ir4 * ir4)
 
 
+PARAMETERS = ("epsilon", "sigma", "rc")
 MIXING = {
     "geometric": lambda ei, ej, si, sj: (np.sqrt(ei * ej), np.sqrt(si * sj)),
     "arithmetic": lambda ei, ej, si, sj: (np.sqrt(ei * ej), (si + sj) / 2),
@@ -78,28 +80,24 @@ class LennardJones:
         """
         if mix not in MIXING:
             raise ValueError(f"mix = {mix!r}: must be one of {', '.join(MIXING)}")
-        own = {}                                        # per type; NaN where only pairs were given
-        for name, value in (("epsilon", epsilon), ("sigma", sigma), ("rc", rc)):
-            values = np.full(ntypes, np.nan) if value is None else np.atleast_1d(np.asarray(value, np.float64))
-            if values.shape not in ((1,), (ntypes,)):
-                raise ValueError(f"{name}: {len(values)} values for {ntypes} atom types; give one, or one a type")
-            own[name] = np.broadcast_to(values, ntypes).copy()
-        for name in ("epsilon", "sigma", "rc"):         # a pair of a type with itself defines that type
-            for entry in pair:
-                i, j = _types(entry, ntypes)
-                if i == j and name in entry:
-                    own[name][i] = float(entry[name])   # type: ignore[arg-type]
+        if not isinstance(shift, bool):
+            raise ValueError(f"shift = {shift!r}: must be true or false")
+        entries = [PairEntry.from_table(table, ntypes) for table in _tables(pair)]
+        own = {name: _per_type(name, value, ntypes) for name, value in (("epsilon", epsilon), ("sigma", sigma), ("rc", rc))}
+        for entry in entries:                           # a pair of a type with itself defines that type
+            if entry.i == entry.j:
+                for name, value in entry.values.items():
+                    own[name][entry.i] = value
         with np.errstate(invalid="ignore"):
             e, s = MIXING[mix](own["epsilon"][:, None], own["epsilon"][None], own["sigma"][:, None], own["sigma"][None])
             _, r = MIXING[mix](own["epsilon"][:, None], own["epsilon"][None], own["rc"][:, None], own["rc"][None])
         for k in range(ntypes):
             e[k, k], s[k, k], r[k, k] = own["epsilon"][k], own["sigma"][k], own["rc"][k]
-        for entry in pair:
-            i, j = _types(entry, ntypes)
-            for name, matrix in (("epsilon", e), ("sigma", s), ("rc", r)):
-                if name in entry:
-                    matrix[i, j] = matrix[j, i] = float(entry[name])  # type: ignore[arg-type]
-        for name, matrix in (("epsilon", e), ("sigma", s), ("rc", r)):
+        matrices = {"epsilon": e, "sigma": s, "rc": r}
+        for entry in entries:
+            for name, value in entry.values.items():
+                matrices[name][entry.i, entry.j] = matrices[name][entry.j, entry.i] = value
+        for name, matrix in matrices.items():
             i, j = np.argwhere(~np.isfinite(matrix))[0] if not np.isfinite(matrix).all() else (0, 0)
             if not np.isfinite(matrix[i, j]):
                 raise ValueError(f"{name} of types {i + 1} {j + 1} is missing: give {name}, or a pair table for these types")
@@ -121,9 +119,49 @@ class LennardJones:
         return PairKernel(self.style, self.table(), self.cutoff, scale, precision, deterministic)
 
 
-def _types(entry: Mapping[str, object], ntypes: int) -> tuple[int, int]:
-    """The pair of types of a table, from 0."""
-    kinds = entry.get("types")
-    if not (isinstance(kinds, Sequence) and len(kinds) == 2 and all(isinstance(t, int) and 1 <= t <= ntypes for t in kinds)):
-        raise ValueError(f"pair.types = {kinds!r}: must be two atom types from 1 to {ntypes}")
-    return kinds[0] - 1, kinds[1] - 1
+@dataclass(frozen=True)
+class PairEntry:
+    """A table of the list `pair`: what it says of the types i and j, from 0."""
+
+    i: int
+    j: int
+    values: dict[str, float]
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, object], ntypes: int) -> PairEntry:
+        """Raises ValueError for an unknown key, or a value that is no number."""
+        kinds = table.get("types")
+        if not (isinstance(kinds, Sequence) and len(kinds) == 2
+                and all(type(t) is int and 1 <= t <= ntypes for t in kinds)):
+            raise ValueError(f"pair.types = {kinds!r}: must be two atom types from 1 to {ntypes}")
+        for key in table:
+            if key not in ("types", *PARAMETERS):
+                close = difflib.get_close_matches(key, PARAMETERS, n=1)
+                raise ValueError(f"pair.{key}: unknown key{f'; did you mean {close[0]}?' if close else ''}; "
+                                 f"it takes types, {', '.join(PARAMETERS)}")
+        return cls(kinds[0] - 1, kinds[1] - 1,
+                   {name: _number(f"pair.{name}", table[name]) for name in PARAMETERS if name in table})
+
+
+def _tables(pair: object) -> Sequence[Mapping[str, object]]:
+    if not isinstance(pair, Sequence) or not all(isinstance(table, Mapping) for table in pair):
+        raise ValueError(f"pair = {pair!r}: must be a list of tables, [[potential.pair]]")
+    return pair
+
+
+def _number(name: str, value: object) -> float:
+    """A finite number; a text or a truth value is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
+        raise ValueError(f"{name} = {value!r}: must be a finite number")
+    return float(value)
+
+
+def _per_type(name: str, value: object, ntypes: int) -> NDArray[np.float64]:
+    """(ntypes,) values of a key that holds one, or one a type; NaN where it is not given."""
+    if value is None:
+        return np.full(ntypes, np.nan)
+    given = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    values = [_number(name, v) for v in given]
+    if len(values) not in (1, ntypes):
+        raise ValueError(f"{name}: {len(values)} values for {ntypes} atom types; give one, or one a type")
+    return np.broadcast_to(np.array(values), ntypes).copy()

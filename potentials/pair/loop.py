@@ -1,20 +1,23 @@
 """The loop over cluster pairs, written once for every pair formula, precision and request.
 
-A block is one cluster of four atoms against another, sixteen pairs in sixteen lanes: lane 4 a + b is the pair of atom a of
-cluster i and atom b of cluster j.  Coordinates of i are spread over the lanes once for all its partners; those of j are
-three loads.  Forces on i add up in registers and are reduced once; forces on j are folded over the four atoms of i and
-added to memory, in the half of the list that obeys the third law.  The formula is a function of r^2 that returns energy
-and force / r, written for vectors (potentials/simd.py).  The loop says everything that any variant does; what one does not
-want is a helper that does nothing, and LLVM then removes what led to it.
+A block is one cluster of four atoms against another, sixteen pairs in sixteen lanes: lane 4 a + b
+is the pair of atom a of cluster i and atom b of cluster j.  Coordinates of i are spread over the
+lanes once for all its partners; those of j are three loads.  Forces on i add up in registers and
+are reduced once; forces on j are folded over the four atoms of i and added to memory, in the half
+of the list that obeys the third law.  The formula is a function of r^2 that returns energy and
+force / r, written for vectors (potentials/simd.py).  The loop says everything that any variant
+does; what one does not want is a helper that does nothing, and LLVM then removes what led to it.
 
-Precision.  `double` is double throughout.  `mixed` and `single` see coordinates as 32-bit integers, multiples of 2^-26 of
-the cutoff's power of two: differences are exact, in any box, and the same bits on every rank; the pair term is single
-precision.  `mixed` adds the sums of a cluster's block row in single and everything else in double; `single` keeps single
-precision sums per atom.
+Precision.  `double` is double throughout.  `mixed` and `single` see coordinates as 32-bit
+integers, multiples of 2^-26 of the cutoff's power of two: differences are exact, in any box, and
+the same bits on every rank; the pair term is single precision.  `mixed` adds the sums of a
+cluster's block row in single and everything else in double; `single` keeps single precision sums
+per atom.
 
-Deterministic sums.  Every contribution is turned into an integer multiple of a fixed unit: adding 1.5 * 2^52 units aligns
-the mantissa, and the difference of the bit patterns is the rounded multiple.  Integer addition is associative, so neither
-the order of the list nor the split between ranks and threads can show.
+Deterministic sums.  Every contribution is turned into an integer multiple of a fixed unit: adding
+1.5 * 2^52 units aligns the mantissa, and the difference of the bit patterns is the rounded
+multiple.  Integer addition is associative, so neither the order of the list nor the split between
+ranks and threads can show.
 """
 
 from __future__ import annotations
@@ -32,9 +35,9 @@ from potentials.base import ForceRangeError, PairList, Result, Want
 from potentials.static import INLINED, Static, variant
 
 LANES = 16
-GRID_BITS = 36                # deterministic sums are multiples of 2^-36 force (or energy) scales ...
-RANGE_BITS = 51               # ... and one contribution must stay below 2^51 multiples
-MAGIC = 1.5 * 2.0**52         # MAGIC + n has n in its lowest mantissa bits
+GRID_BITS = 36            # deterministic sums are multiples of 2^-36 force (or energy) scales ...
+RANGE_BITS = 51           # ... and one contribution must stay below 2^51 multiples
+MAGIC = 1.5 * 2.0**52     # MAGIC + n has n in its lowest mantissa bits
 MAGIC_BITS = int(np.float64(MAGIC).view(np.int64))
 POSITION_BITS = 26
 
@@ -44,8 +47,9 @@ FORMULAS: dict[str, Any] = {}
 def pair_formula(name: str) -> Callable[[Callable], Callable]:
     """Register the decorated function of (r2, coefficients) -> (energy, force / r) under a name.
 
-    It is written in plain arithmetic and called with registers of sixteen pairs.  The first coefficient is the squared
-    cutoff, which the loop tests; beyond it whatever the formula returns is dropped.
+    It is written in plain arithmetic and called with registers of sixteen pairs.  The first
+    coefficient is the squared cutoff, which the loop tests; beyond it whatever the formula
+    returns is dropped.
     """
     def register(function: Callable) -> Callable:
         FORMULAS[name] = njit(function, **INLINED)
@@ -106,9 +110,13 @@ def real_of(mode):
 
 @variant
 def difference(mode):
-    """One component of the vectors from the four atoms of j to the four of i; integers are subtracted exactly."""
+    """One component of the vectors from the four atoms of j to the four of i.
+
+    Integers are subtracted exactly.
+    """
     if mode.single:
-        return lambda mode, row_i, packed, index: simd.as_float32(row_i - simd.tile(row(packed, index), 4))
+        return lambda mode, row_i, packed, index: simd.as_float32(
+            row_i - simd.tile(row(packed, index), 4))
     return lambda mode, row_i, packed, index: row_i - simd.tile(row(packed, index), 4)
 
 
@@ -171,7 +179,8 @@ def listed_own(mode):
 def real_atoms(mode):
     """The pairs of which neither is a dummy, where their lanes would reach a sum over lanes."""
     if mode.want or mode.deterministic:
-        return lambda mode, slots_i, slots, j: (slots_i >= 0) & (simd.tile(row(slots, 4 * j), 4) >= 0)
+        return lambda mode, slots_i, slots, j: (
+            (slots_i >= 0) & (simd.tile(row(slots, 4 * j), 4) >= 0))
     return lambda mode, slots_i, slots, j: simd.splat(True, LANES)
 
 
@@ -179,7 +188,8 @@ def real_atoms(mode):
 def summand(mode):
     """A contribution as it is added up: itself, or a whole number of deterministic units."""
     if mode.deterministic:
-        return lambda mode, v, per_unit: simd.bits_of(simd.as_float64(v) * per_unit + MAGIC) - MAGIC_BITS
+        return lambda mode, v, per_unit: (
+            simd.bits_of(simd.as_float64(v) * per_unit + MAGIC) - MAGIC_BITS)
     return lambda mode, v, per_unit: v
 
 
@@ -203,27 +213,32 @@ def stored(mode):
 
 @njit(**INLINED)
 def add_to(mode, array, index, v):
+    """array[index], array[index+1], ... += the lanes of the sums v."""
     simd.store(array, index, simd.load_like(array, index, v) + stored(mode, v))
 
 
 @njit(**INLINED)
 def take_from(mode, array, index, v):
+    """array[index], array[index+1], ... -= the lanes of the sums v."""
     simd.store(array, index, simd.load_like(array, index, v) - stored(mode, v))
 
 
 @njit(**INLINED)
 def shares(mode, dx, dy, dz, e, gx, gy, gz, per_e, per_w):
-    """Half of a pair's energy and virial: the part of either atom."""
+    """Half of a pair's energy and virial, the part of either atom: (e, xx, yy, zz, yz, xz, xy)."""
     half = real_of(mode, 0.5)
     hx, hy, hz = gx * half, gy * half, gz * half
-    return (summand(mode, e * half, per_e), summand(mode, dx * hx, per_w), summand(mode, dy * hy, per_w),
-            summand(mode, dz * hz, per_w), summand(mode, dy * hz, per_w), summand(mode, dx * hz, per_w),
-            summand(mode, dx * hy, per_w))
+    return (summand(mode, e * half, per_e),
+            summand(mode, dx * hx, per_w), summand(mode, dy * hy, per_w), summand(mode, dz * hz, per_w),
+            summand(mode, dy * hz, per_w), summand(mode, dx * hz, per_w), summand(mode, dx * hy, per_w))
 
 
 @njit(**INLINED)
 def plus(a, b):
-    return (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3], a[4] + b[4], a[5] + b[5], a[6] + b[6])
+    """Sum of two tuples of energy and virial."""
+    return (a[0] + b[0],
+            a[1] + b[1], a[2] + b[2], a[3] + b[3],
+            a[4] + b[4], a[5] + b[5], a[6] + b[6])
 
 
 @variant
@@ -266,20 +281,24 @@ def keep(mode):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types, first, last, start, middle, partners, masks, own_masks,
+def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types,
+              first, last, start, middle, partners, masks, own_masks,
               per_f, per_e, per_w, f, e_out, w_out):
-    """Add the forces of a chunk's pairs to f, and what is wanted to e_out and w_out, all packed by clusters.
+    """Add the forces of a chunk's pairs to f, and what is wanted to e_out and w_out.
 
     Returns whether a force left the range of the deterministic grid.
 
     Parameters
     ----------
-    unit : length of one unit of the packed coordinates; forces come out per unit, virials per unit^2
+    unit : length of one unit of the packed coordinates; forces come out per unit, virials per
+        unit^2
     per_f, per_e, per_w : deterministic units in one unit of force, energy, virial
-    first, last, start, middle, partners, masks, own_masks : of the chunk, see mdapp.neighbors.clusters.Chunk
+    first, last, start, middle, partners, masks, own_masks : of the chunk, see
+        mdapp.neighbors.clusters.Chunk
     """
     unit2 = real_of(mode, unit) * real_of(mode, unit)
-    overflow, limit = simd.splat(False, LANES), simd.splat(real_of(mode, 2.0**RANGE_BITS / per_f), LANES)
+    overflow = simd.splat(False, LANES)
+    limit = simd.splat(real_of(mode, 2.0**RANGE_BITS / per_f), LANES)
     none, common = nothing(mode), common_coefficients(mode, table)
     for i in range(first, last):
         begin, turn, end = start[i - first], middle[i - first], start[i - first + 1]
@@ -298,18 +317,21 @@ def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types, first, last,
             dz = difference(mode, zi, packed, 12 * j + 8)
             r2 = squared_length(mode, simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)), unit2)
             c = coefficients(mode, common, table, ntypes, types_i, slot_types, j)
-            e, fr = evaluate(mode, r2, c, listed(mode, masks, k) & real_atoms(mode, slots_i, slots, j))
+            allowed = listed(mode, masks, k) & real_atoms(mode, slots_i, slots, j)
+            e, fr = evaluate(mode, r2, c, allowed)
             gx, gy, gz = dx * fr, dy * fr, dz * fr
             overflow = out_of_range(mode, overflow, gx, gy, gz, limit)
-            qx, qy, qz = summand(mode, gx, per_f), summand(mode, gy, per_f), summand(mode, gz, per_f)
+            qx = summand(mode, gx, per_f)
+            qy = summand(mode, gy, per_f)
+            qz = summand(mode, gz, per_f)
             fx, fy, fz = fx + qx, fy + qy, fz + qz
             take_from(mode, f, 12 * j, simd.fold_two(qx, qy))
             take_from(mode, f, 12 * j + 8, simd.fold(qz, 4))
             mine = shares(mode, dx, dy, dz, e, gx, gy, gz, per_e, per_w)
             s = give_partner(mode, plus(s, mine), mine, e_out, w_out, j)
 
-        for k in range(turn - 1, end):                         # pairs that act on i; turn - 1 stands for i with itself
-            own = k < turn
+        for k in range(turn - 1, end):                         # pairs that act on i
+            own = k < turn                                     # turn - 1 stands for i with itself
             j = np.int64(i) if own else np.int64(partners[np.uint64(k)])
             dx = difference(mode, xi, packed, 12 * j)
             dy = difference(mode, yi, packed, 12 * j + 4)
@@ -320,7 +342,9 @@ def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types, first, last,
             e, fr = evaluate(mode, r2, c, allowed & real_atoms(mode, slots_i, slots, j))
             gx, gy, gz = dx * fr, dy * fr, dz * fr
             overflow = out_of_range(mode, overflow, gx, gy, gz, limit)
-            fx, fy, fz = fx + summand(mode, gx, per_f), fy + summand(mode, gy, per_f), fz + summand(mode, gz, per_f)
+            fx = fx + summand(mode, gx, per_f)
+            fy = fy + summand(mode, gy, per_f)
+            fz = fz + summand(mode, gz, per_f)
             s = plus(s, shares(mode, dx, dy, dz, e, gx, gy, gz, per_e, per_w))
 
         add_to(mode, f, 12 * i, simd.reduce_blocks(fx, 4))
@@ -332,7 +356,11 @@ def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types, first, last,
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def unpack(packed, slot_atom, width, first, last, unit, out):
-    """out[atom, d] = unit * packed value d of the atom's slot, clusters first..last-1; `width` values an atom."""
+    """out[atom, d] = unit * packed value d of the atom's slot, for the clusters first..last-1.
+
+    packed : (4 * width * nclusters,), value d of slot s of cluster c at 4 width c + 4 d + s
+    out : (natoms, width) float64, out
+    """
     for c in range(first, last):
         for s in range(4):
             a = slot_atom[4 * c + s]
@@ -342,18 +370,21 @@ def unpack(packed, slot_atom, width, first, last, unit, out):
 
 
 class PairKernel:
-    """A pair formula with its coefficients, compiled for one precision; see potentials.base.Kernel."""
+    """A pair formula with its coefficients, compiled for one precision; see potentials.base.Kernel.
+
+    Parameters
+    ----------
+    formula : name that it is registered under
+    table : (ntypes, ntypes, ncoefficients) float64; the first coefficient is the squared cutoff of
+        the pair
+    cutoff : largest cutoff
+    scale : typical energy / length, a power of two; deterministic sums resolve 2^-36 of it
+    precision : double, mixed or single
+    deterministic : whether sums are those of integers
+    """
 
     def __init__(self, formula: str, table: NDArray[np.float64], cutoff: float, scale: float,
                  precision: str, deterministic: bool):
-        """
-        Parameters
-        ----------
-        formula : name that it is registered under
-        table : (ntypes, ntypes, ncoefficients) float64; the first coefficient is the squared cutoff of the pair
-        cutoff : largest cutoff
-        scale : typical energy / length, a power of two; deterministic sums resolve 2^-36 of it
-        """
         self.single = precision != "double"
         self.single_sums = precision == "single"
         self.deterministic = deterministic
@@ -362,13 +393,16 @@ class PairKernel:
         self.table = table.reshape(-1).astype(np.float32 if self.single else np.float64)
         self.unit = 2.0 ** (np.floor(np.log2(cutoff)) - POSITION_BITS) if self.single else 1.0
         self.quantum = scale * 2.0**-GRID_BITS
-        self.sum_type = np.int64 if deterministic else np.float32 if self.single_sums else np.float64
+        self.energy_quantum = self.quantum * 2.0 ** np.floor(np.log2(cutoff))    # and of virials
+        real = np.float32 if self.single_sums else np.float64
+        self.sum_type = np.int64 if deterministic else real
         self._forces = np.empty(0, self.sum_type)
 
-    def compute(self, x: NDArray[np.float64], type_: NDArray[np.int32], nlocal: int, pairs: PairList,
-                f: NDArray[np.float64], want: Want) -> Result:
+    def compute(self, x: NDArray[np.float64], type_: NDArray[np.int32], nlocal: int,
+                pairs: PairList, f: NDArray[np.float64], want: Want) -> Result:
+        """Forces to f[:nlocal], and what `want` asks for; see potentials.base.Kernel.compute."""
         if self.deterministic and want is Want.TOTALS:
-            want = Want.PER_ATOM                       # totals are then exact sums of the atoms' shares, made by the engine
+            want = Want.PER_ATOM          # the engine makes exact totals of the atoms' shares
         packed = pairs.fixed_coordinates(x, self.unit) if self.single else pairs.coordinates(x)
         slot_types = pairs.types(type_) if self.ntypes > 1 else pairs.slot_atom
         if len(self._forces) < 12 * pairs.nowned:
@@ -376,28 +410,38 @@ class PairKernel:
         per_atom = want is Want.PER_ATOM
         energies = np.zeros(4 * pairs.nowned if per_atom else 1, self.sum_type)
         virials = np.zeros(24 * pairs.nowned if per_atom else 6, self.sum_type)
-        mode = Mode(self.formula, self.ncoefficients, self.single, self.single_sums, self.ntypes > 1, want.value,
-                    self.deterministic, pairs.exact)
-        grid = 1.0 / self.quantum if self.deterministic else 1.0
+        mode = Mode(self.formula, self.ncoefficients, self.single, self.single_sums,
+                    self.ntypes > 1, want.value, self.deterministic, pairs.exact)
+        grid, energy_grid = 1.0, 1.0
+        force_unit, energy_unit, virial_unit = self.unit, 1.0, self.unit**2
+        if self.deterministic:
+            grid, energy_grid = 1.0 / self.quantum, 1.0 / self.energy_quantum
+            force_unit, energy_unit, virial_unit = 1.0 / grid, 1.0 / energy_grid, 1.0 / energy_grid
 
         def work(chunk):
             """Forces of a chunk, back in the order of the atoms; returns its share of the totals."""
             share = (energies, virials) if per_atom else (np.zeros(1), np.zeros(6))
             self._forces[12 * chunk.first:12 * chunk.last] = 0
-            overflow = pair_loop(mode, self.table, np.int32(self.ntypes), self.unit, packed, pairs.slot_atom, slot_types,
-                            chunk.first, chunk.last, chunk.start, chunk.middle, chunk.partners, chunk.masks, chunk.own_masks,
-                            grid * self.unit, grid, grid * self.unit**2, self._forces, *share)
-            unpack(self._forces, pairs.slot_atom, 3, chunk.first, chunk.last, 1.0 / grid if self.deterministic else self.unit, f)
+            overflow = pair_loop(
+                mode, self.table, np.int32(self.ntypes), self.unit,
+                packed, pairs.slot_atom, slot_types,
+                chunk.first, chunk.last, chunk.start, chunk.middle, chunk.partners,
+                chunk.masks, chunk.own_masks,
+                grid * self.unit, energy_grid, energy_grid * self.unit**2,
+                self._forces, *share)
+            unpack(self._forces, pairs.slot_atom, 3, chunk.first, chunk.last, force_unit, f)
             return overflow, *share
 
         shares = list(pairs.each(work, pairs.chunks))
         if any(overflow for overflow, _, _ in shares):
-            raise ForceRangeError(f"a pair force exceeds {2.0**RANGE_BITS * self.quantum:g}, the range of deterministic sums")
+            raise ForceRangeError(f"a pair force exceeds {2.0**RANGE_BITS * self.quantum:g}, "
+                                  "the range of deterministic sums")
         if want is Want.FORCES:
             return Result()
         if want is Want.TOTALS:
-            return Result(sum(float(e[0]) for _, e, _ in shares), sum(w for _, _, w in shares) * self.unit**2)
+            return Result(sum(float(e[0]) for _, e, _ in shares),
+                          sum(w for _, _, w in shares) * self.unit**2)
         e_n, w_nc = np.empty((nlocal, 1)), np.empty((nlocal, 6))
-        unpack(energies, pairs.slot_atom, 1, 0, pairs.nowned, 1.0 / grid, e_n)
-        unpack(virials, pairs.slot_atom, 6, 0, pairs.nowned, 1.0 / grid if self.deterministic else self.unit**2, w_nc)
+        unpack(energies, pairs.slot_atom, 1, 0, pairs.nowned, energy_unit, e_n)
+        unpack(virials, pairs.slot_atom, 6, 0, pairs.nowned, virial_unit, w_nc)
         return Result(float(e_n.sum()), w_nc.sum(axis=0), e_n[:, 0], w_nc)
