@@ -1,0 +1,239 @@
+"""`python -m scaling.peers NAME`: the command line of the comparison."""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.main import get_command
+
+from mdapp.cli.command import run_command
+from mdapp.cli.output import text_stream, write_json
+from mdapp.errors import InputError
+from scaling.environment import Environment, read_environment
+from scaling.peers import codes, problems, tables
+from scaling.peers.base import Problem
+from scaling.peers.ours import Mdapp
+from scaling.peers.registry import names, peer_named, problem_named
+from scaling.peers.runner import Runner
+from scaling.peers.start import Start, measure_starts
+from scaling.peers.study import Outcome, Plan, compare, points_of
+from scaling.peers.summary import efficiencies, figures, flatness
+from scaling.peers.venv import ensure_venv
+
+SCHEMA, VERSION = "mdapp.peers", 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where the answer goes: text for people, a file for machines, and what stands at its head."""
+
+    json_target: str | None
+    head: dict[str, Any]
+
+    def line(self, text: str) -> None:
+        """Print a line for people."""
+        print(text, file=text_stream(self.json_target), flush=True)
+
+    def table(self, table: tables.Table) -> None:
+        """Print a table for people, under an empty line."""
+        self.line("")
+        tables.show(table, text_stream(self.json_target))
+
+    def write(self, **body: Any) -> None:
+        """Write the JSON, if it was asked for."""
+        if self.json_target is not None:
+            write_json(self.json_target, SCHEMA, VERSION, {**self.head, **body})
+
+
+def peers(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"Code: {', '.join(names(codes))}.")],
+    problem: Annotated[
+        str, typer.Option("--problem", help=f"Input: {', '.join(names(problems))}.")
+    ] = "lj_melt",
+    variant: Annotated[
+        list[str] | None,
+        typer.Option("--variant", help="lammps-opt, or mdapp for all of a code; repeatable."),
+    ] = None,
+    sizes: Annotated[
+        str, typer.Option("--sizes", metavar="N,N,...", help="Atoms; default the problem's.")
+    ] = "",
+    ranks: Annotated[
+        str, typer.Option("--ranks", metavar="N,N,...", help="Ranks, each on a core.")
+    ] = "1",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Repeats of every point.")] = 5,
+    steps: Annotated[
+        int, typer.Option("--steps", min=0, help="Steps; 0: enough for two seconds.")
+    ] = 0,
+    core: Annotated[
+        int | None, typer.Option("--core", help="Cpu to pin to; default the last allowed.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the order and the bootstrap.")] = 1,
+    startup: Annotated[
+        bool, typer.Option("--startup", help="Measure cold and warm starts of mdapp instead.")
+    ] = False,
+    venv: Annotated[
+        Path | None, typer.Option("--venv", metavar="DIR", help="Default .venv-peers/NAME.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Keep scripts and logs here.")
+    ] = None,
+    limit: Annotated[float, typer.Option("--limit", help="Seconds allowed for one run.")] = 1800.0,
+    json_target: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write figures and raw rounds.")
+    ] = None,
+) -> int:
+    """Compare mdapp with another code: same input, same core, interleaved.
+
+    \b
+    Examples:
+      python -m scaling.peers lammps
+      python -m scaling.peers lammps --ranks 1,2 --variant lammps-opt --variant mdapp-double
+      python -m scaling.peers lammps --sizes 32000,256000,4000000 --variant mdapp-double
+      python -m scaling.peers lammps --startup --json start.json
+
+    Exit code 1 if the codes did not compute the same physics; then no speeds are compared.
+    """  # noqa: D301  (\b is the character that keeps the examples on their lines)
+    task, environment = problem_named(problem), read_environment()
+    folder = (venv or Path(".venv-peers", name)).absolute()
+    peer, ours = peer_named(name)(folder), Mdapp()
+    chosen = variant or (["mdapp-double"] if startup else [])
+    atom_counts = integers("--sizes", sizes or str(task.atoms))
+    rank_counts = integers("--ranks", ranks, most=len(environment.cores))
+    for atoms in atom_counts:
+        task.variables(atoms, task.steps)
+    points = points_of([ours] if startup else [peer, ours], chosen, atom_counts, rank_counts)
+    core = environment.cores[-1] if core is None else core
+    if core not in environment.cores:
+        allowed = ", ".join(map(str, environment.cores))
+        raise InputError(f"--core {core}: this process may use {allowed}")
+
+    versions = {}
+    if any(point.code is peer for point in points):
+        ensure_venv(folder, peer.requirements)
+        versions = peer.versions()
+    report = Report(json_target, _head(name, task, environment, versions, core, seed))
+    _print_head(report, name, environment, versions, core)
+    with ExitStack() as stack:
+        place = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mdapp-peers-")))
+        runner = Runner(task, place.absolute(), core, limit, report.line)
+        if startup:
+            return _show_starts(
+                report, [s for p in points for s in measure_starts(runner, p, rounds)]
+            )
+        outcome = compare(task, Plan(points, rounds, seed, steps), runner)
+    return _show(report, outcome, seed)
+
+
+def integers(option: str, text: str, most: int | None = None) -> list[int]:
+    """Read a list like `1,2,4`: positive, rising, none twice, none above `most`.
+
+    Raises
+    ------
+    InputError
+        Names the option, its value and what is allowed.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise InputError(f"{option} {text}: write positive numbers with commas between, as 1,2,4")
+    values = sorted({int(word) for word in words})
+    if most is not None and values[-1] > most:
+        raise InputError(
+            f"{option} {text}: each rank needs a core, and this process may use {most}"
+        )
+    return values
+
+
+def _head(
+    name: str,
+    task: Problem,
+    environment: Environment,
+    versions: dict[str, str],
+    core: int,
+    seed: int,
+) -> dict[str, Any]:
+    where = {"environment": environment.as_json(), "core": core, "seed": seed}
+    return {"peer": name, "peer_versions": versions, "problem": task.name, **where}
+
+
+def _print_head(
+    report: Report, name: str, environment: Environment, versions: dict[str, str], core: int
+) -> None:
+    for line in environment.lines():
+        report.line(line)
+    if versions:
+        report.line(f"{name:<8} {'; '.join(versions.values())}")
+    report.line(f"pinned   to cpu {core}, one process at a time")
+    if environment.busy:
+        report.line(
+            f"! load average {environment.load:.2f} on {len(environment.cores)} cores: other "
+            "programs are computing here; the figures will be poor"
+        )
+
+
+def _show_starts(report: Report, starts: Sequence[Start]) -> int:
+    report.table(tables.start_table(starts))
+    report.write(starts=[start.as_json() for start in starts])
+    return 0
+
+
+def _show(report: Report, outcome: Outcome, seed: int) -> int:
+    """Print and write the figures, or why there are none; return the exit code."""
+    raw = {
+        "trial": [run.as_json() for run in outcome.trial],
+        "raw": [run.as_json() for run in outcome.timed],
+    }
+    physics = {"agree": not outcome.differences, "differences": list(outcome.differences)}
+    if outcome.differences:
+        report.line("\nthe codes did not compute the same physics; their speeds are not compared:")
+        for text in outcome.differences[:20]:
+            report.line(f"  {text}")
+        report.write(physics=physics, **raw)
+        return 1
+    rows, gains = figures(outcome.timed, seed), efficiencies(outcome.timed, seed)
+    costs = flatness(outcome.timed, seed)
+    for table in tables.comparison(rows):
+        report.table(table)
+    if gains:
+        report.table(tables.efficiency_table(gains))
+    if costs:
+        report.table(tables.flatness_table(costs))
+    report.line("\nphysics: the same in all runs (first and last thermo rows, list builds)")
+    for text in tables.remarks(rows):
+        report.line(text)
+    report.write(
+        physics=physics,
+        points=[row.as_json() for row in rows],
+        efficiency=[gain.as_json() for gain in gains],
+        flatness=[cost.as_json() for cost in costs],
+        **raw,
+    )
+    return 0
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Parse the arguments and run the command; errors are raised, not printed."""
+    single = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+    )
+    single.command(name="peers")(peers)
+    command = get_command(single)
+    try:
+        given = list(arguments) or ["--help"]
+        with command.make_context("python -m scaling.peers", given) as context:
+            return int(command.invoke(context) or 0)
+    except typer.Exit as end:
+        return end.exit_code
+
+
+def main() -> NoReturn:
+    """Entry point."""
+    sys.exit(run_command(lambda: invoke(sys.argv[1:])))
+
+
+if __name__ == "__main__":
+    main()

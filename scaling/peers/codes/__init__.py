@@ -1,0 +1,1 @@
+"""Codes to compare with: one file each, which defines `PEER`."""

@@ -1,0 +1,1 @@
+"""Inputs that all codes run: one file each, which defines `PROBLEM`."""
