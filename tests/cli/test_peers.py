@@ -73,6 +73,7 @@ def test_mdapp_alone_needs_no_peer(python, tmp_path: Path) -> None:
     assert not (tmp_path / ".venv-peers").exists()
 
 
+@pytest.mark.peers
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(
