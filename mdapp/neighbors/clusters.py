@@ -1,22 +1,25 @@
 """Clusters of four atoms, and the list of pairs of clusters in reach of each other.
 
-A pair kernel is fast when four atoms meet four others at once: their coordinates are three contiguous loads, the sixteen
-distances fill the SIMD lanes, and the forces on the partners go back by three contiguous stores, so that Newton's third
-law costs no scatter (the scheme of Pall & Hess 2013, doi 10.1016/j.cpc.2013.06.003).  Against lists of single atoms it
-evaluates more pairs beyond the cutoff, but each pair once instead of twice, and it gathers nothing.
+A pair kernel is fast when four atoms meet four others at once: their coordinates are three
+contiguous loads, the sixteen distances fill the SIMD lanes, and the forces on the partners go
+back by three contiguous stores, so that Newton's third law costs no scatter (the scheme of Pall &
+Hess 2013, doi 10.1016/j.cpc.2013.06.003).  Against lists of single atoms it evaluates more pairs
+beyond the cutoff, but each pair once instead of twice, and it gathers nothing.
 
-The atoms of a column (columns.py) are cut into clusters of four along z.  Owned atoms and ghosts are clustered apart, over
-the same grid.  A cluster ends early where its atoms would lie too far apart; its empty slots hold dummies, whose lanes
-compute garbage that nobody reads.
+The atoms of a column (columns.py) are cut into clusters of four along z.  Owned atoms and ghosts
+are clustered apart, over the same grid.  A cluster ends early where its atoms would lie too far
+apart; its empty slots hold dummies, whose lanes compute garbage that nobody reads.
 
-Which pairs obey the third law.  Owned clusters are split into chunks, one a thread.  A pair within a chunk is listed once
-and acts on both.  A pair with a ghost, or with another chunk's cluster, is listed by each side and acts on the lister only.
-So a chunk writes to its own atoms alone: no reverse communication, no race between threads, no atomics.
+Which pairs obey the third law.  Owned clusters are split into chunks, one a thread.  A pair
+within a chunk is listed once and acts on both.  A pair with a ghost, or with another chunk's
+cluster, is listed by each side and acts on the lister only.  So a chunk writes to its own atoms
+alone: no reverse communication, no race between threads, no atomics.
 
-Which pairs count.  A block holds pairs that were out of reach when it was listed.  As long as lists are rebuilt in time
-that does not matter: whatever is within the cutoff counts.  But a run that outlives its lists (LAMMPS's `check no`) misses
-pairs, and which ones would depend on how atoms happened to be clustered.  An `exact` list therefore keeps a bit for each
-pair, set if it was within reach: then the pairs are those of a list of single atoms, for any decomposition.
+Which pairs count.  A block holds pairs that were out of reach when it was listed.  As long as
+lists are rebuilt in time that does not matter: whatever is within the cutoff counts.  But a run
+that outlives its lists (LAMMPS's `check no`) misses pairs, and which ones would depend on how
+atoms happened to be clustered.  An `exact` list therefore keeps a bit for each pair, set if it
+was within reach: then the pairs are those of a list of single atoms, for any decomposition.
 """
 
 from __future__ import annotations
@@ -32,9 +35,9 @@ from numpy.typing import NDArray
 from mdapp.neighbors.columns import ColumnGrid, column_grid, sort_by_column
 from potentials import simd
 
-MAX_EXTENT = 4.0              # a cluster ends where it would be longer than this many cluster heights
-DUMMY = 1e30                  # coordinate of empty slots: beyond every cutoff, its square still finite in double precision
-FIXED_POINT_BITS = 26         # single-precision kernels see positions on a grid of 2^-26 of the cutoff's power of two
+MAX_EXTENT = 4.0      # a cluster ends where it would be longer than this many cluster heights ...
+MAX_REACHES = 2.0     # ... or than this many reaches: 32-bit positions must not come round
+DUMMY = 1e30          # coordinate of empty slots: beyond every cutoff, its square finite in float64
 
 
 @dataclass
@@ -43,10 +46,13 @@ class Chunk:
 
     Attributes
     ----------
-    start : (last - first + 1,) int64; middle : (last - first,) int64
-        partners[start[k]:middle[k]] of cluster first + k obey the third law, partners[middle[k]:start[k+1]] act one way
+    start : (last - first + 1,) int64
+    middle : (last - first,) int64
+        partners[start[k]:middle[k]] of cluster first + k obey the third law,
+        partners[middle[k]:start[k+1]] act one way
     partners : (capacity,) int32, cluster indices
-    masks : (capacity,) uint16, of an exact list: bit 4 a + b is set if atom a of the cluster and b of the partner may act
+    masks : (capacity,) uint16, of an exact list: bit 4 a + b is set if atom a of the cluster and
+        atom b of the partner may act
     own_masks : (last - first,) uint16, the same for a cluster with itself
     """
 
@@ -62,8 +68,9 @@ class Chunk:
     def empty(cls, first: int, last: int, capacity: int, exact: bool) -> Chunk:
         """Room for `capacity` pairs of the clusters first..last-1."""
         n = last - first
-        return cls(first, last, np.zeros(n + 1, np.int64), np.zeros(n, np.int64), np.empty(capacity, np.int32),
-                   np.empty(capacity if exact else 0, np.uint16), np.empty(n if exact else 0, np.uint16))
+        return cls(first, last, np.zeros(n + 1, np.int64), np.zeros(n, np.int64),
+                   np.empty(capacity, np.int32), np.empty(capacity if exact else 0, np.uint16),
+                   np.empty(n if exact else 0, np.uint16))
 
     def grow(self, used: int) -> None:
         """Make room for a quarter more pairs, keeping the first `used`."""
@@ -74,6 +81,7 @@ class Chunk:
 
     @property
     def npairs(self) -> int:
+        """Pairs of clusters listed, those of a cluster with itself not counted."""
         return int(self.start[-1])
 
 
@@ -101,7 +109,7 @@ class ClusterList:
     _pool: ThreadPoolExecutor | None = None
 
     def sort(self, x: NDArray[np.float64], ids: NDArray[np.int64]) -> NDArray[np.int32]:
-        """The spatial order (n,) int32 of owned atoms x (n, 3), to be applied before ghosts are made."""
+        """The spatial order (n,) int32 of owned atoms x (n, 3), to apply before ghosts are made."""
         order = np.empty(len(x), np.int32)
         grid = column_grid(x, len(x), self.reach)
         sort_by_column(x, ids, 0, len(x), grid.origin, grid.edges, grid.shape,
@@ -109,16 +117,19 @@ class ClusterList:
         return order
 
     def build(self, x: NDArray[np.float64], ids: NDArray[np.int64], nlocal: int) -> None:
-        """Cluster the atoms x (n, 3), the first `nlocal` of them owned, and list the pairs within reach."""
+        """Cluster the atoms x (n, 3), the first `nlocal` of them owned, and list pairs in reach."""
         grid = column_grid(x, nlocal, self.reach)
         starts, orders = [], []
         for first, last in ((0, nlocal), (nlocal, len(x))):
-            order, column_start = np.empty(last - first, np.int32), np.empty(grid.ncolumns + 1, np.int64)
-            sort_by_column(x, ids, first, last, grid.origin, grid.edges, grid.shape, order, column_start)
+            order = np.empty(last - first, np.int32)
+            column_start = np.empty(grid.ncolumns + 1, np.int64)
+            sort_by_column(x, ids, first, last, grid.origin, grid.edges, grid.shape,
+                           order, column_start)
             orders.append(order)
             starts.append(column_start)
-        max_extent = MAX_EXTENT * grid.cluster_height
-        counts = [count_clusters(x, order, start, max_extent) for order, start in zip(orders, starts, strict=True)]
+        max_extent = min(MAX_EXTENT * grid.cluster_height, MAX_REACHES * self.reach)
+        counts = [count_clusters(x, order, start, max_extent)
+                  for order, start in zip(orders, starts, strict=True)]
         self.nowned, self.nclusters = counts[0], sum(counts)
         self.slot_atom = np.empty(4 * self.nclusters, np.int32)
         bounds = np.empty((self.nclusters, 6))
@@ -126,7 +137,8 @@ class ClusterList:
         for order, start, first in zip(orders, starts, (0, self.nowned), strict=True):
             columns.append(np.empty(grid.ncolumns + 1, np.int32))
             rectangles.append(np.empty((grid.ncolumns, 4)))
-            cut_clusters(x, order, start, max_extent, first, self.slot_atom, bounds, columns[-1], rectangles[-1])
+            cut_clusters(x, order, start, max_extent, first,
+                         self.slot_atom, bounds, columns[-1], rectangles[-1])
         self._packed.clear()
         packed = self.coordinates(x)
         self._find_pairs(packed, bounds, grid, columns, rectangles)
@@ -137,21 +149,23 @@ class ClusterList:
 
         def search(k: int) -> Chunk:
             first, last = int(edges[k]), int(edges[k + 1])
-            chunk = Chunk.empty(first, last, max(capacities[k], 40 * (last - first) + 256), self.exact)
+            capacity = max(capacities[k], 40 * (last - first) + 256)
+            chunk = Chunk.empty(first, last, capacity, self.exact)
             column = used = 0
             while True:
-                column, used = find_pairs(packed, bounds, *columns, *rectangles, column, grid.edges, grid.shape,
-                                          self.reach, first, last, chunk.start, chunk.middle, chunk.partners,
-                                          chunk.masks, chunk.own_masks, used)
+                column, used = find_pairs(
+                    packed, bounds, *columns, *rectangles, column, grid.edges, grid.shape,
+                    self.reach, first, last, chunk.start, chunk.middle, chunk.partners,
+                    chunk.masks, chunk.own_masks, used)
                 if column == grid.ncolumns:
                     return chunk
                 chunk.grow(used)
 
-        self.chunks = []                                  # the old lists go before the new ones come
+        self.chunks = []                           # the old lists go before the new ones come
         self.chunks = list(self.each(search, range(self.threads)))
 
     def each(self, work: Callable, items: Iterable) -> Iterable:
-        """work(item) of all items, in threads of their own where there are several; kernels release the GIL."""
+        """work(item) of all items, in as many threads as the list has; kernels release the GIL."""
         if self.threads == 1:
             return [work(item) for item in items]
         if self._pool is None:
@@ -165,7 +179,10 @@ class ClusterList:
         return packed
 
     def fixed_coordinates(self, x: NDArray[np.float64], unit: float) -> NDArray[np.int32]:
-        """x packed by clusters in multiples of `unit`, modulo 2^32: differences of near atoms are exact."""
+        """x packed by clusters in multiples of `unit`, modulo 2^32, (12 * nclusters,) int32.
+
+        Differences of near atoms are exact.
+        """
         packed = self._buffer("int32", 12 * self.nclusters, np.int32)
         pack_fixed(x, self.slot_atom, packed, 0, self.nclusters, 1.0 / unit)
         return packed
@@ -173,7 +190,8 @@ class ClusterList:
     def types(self, type_: NDArray[np.int32]) -> NDArray[np.int32]:
         """Types packed by slots, (4 * nclusters,) int32; they change at builds only."""
         if "type" not in self._packed:
-            self._packed["type"] = np.where(self.slot_atom >= 0, type_[self.slot_atom], 0).astype(np.int32)
+            types = np.where(self.slot_atom >= 0, type_[self.slot_atom], 0)
+            self._packed["type"] = types.astype(np.int32)
         return self._packed["type"]
 
     def _buffer(self, key: str, size: int, dtype) -> NDArray:
@@ -184,21 +202,24 @@ class ClusterList:
     @property
     def nbytes(self) -> int:
         """Memory of the lists and the packed copies."""
-        lists = sum(c.start.nbytes + c.middle.nbytes + c.partners.nbytes + c.masks.nbytes + c.own_masks.nbytes
-                    for c in self.chunks)
+        lists = sum(array.nbytes for c in self.chunks
+                    for array in (c.start, c.middle, c.partners, c.masks, c.own_masks))
         return lists + self.slot_atom.nbytes + sum(b.nbytes for b in self._packed.values())
 
     @property
     def partners_per_cluster(self) -> float:
-        """Mean number of listed partners: four times this is the number of lanes evaluated for an atom."""
+        """Mean number of listed partners: four times this are the lanes evaluated for an atom."""
         return sum(c.npairs for c in self.chunks) / max(self.nowned, 1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _cluster_end(x, order, begin, end, max_extent):
     """End of the cluster that starts at order[begin] in a column that ends at `end`."""
-    stop = begin + 1
-    while stop < min(end, begin + 4) and x[order[stop], 2] - x[order[begin], 2] <= max_extent:
+    stop, a = begin + 1, order[begin]
+    while stop < min(end, begin + 4):
+        b = order[stop]
+        if max(x[b, 2] - x[a, 2], abs(x[b, 0] - x[a, 0]), abs(x[b, 1] - x[a, 1])) > max_extent:
+            break
         stop += 1
     return stop
 
@@ -216,7 +237,8 @@ def count_clusters(x, order, column_start, max_extent):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cut_clusters(x, order, column_start, max_extent, first, slot_atom, bounds, column_cluster, rectangle):
+def cut_clusters(x, order, column_start, max_extent, first,
+                 slot_atom, bounds, column_cluster, rectangle):
     """Cut the sorted columns into clusters, numbered from `first`.
 
     slot_atom : (4 * nclusters,) int32, out, atom of each slot or -1
@@ -255,7 +277,10 @@ def cut_clusters(x, order, column_start, max_extent, first, slot_atom, bounds, c
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def pack(x, slot_atom, packed, first, last):
-    """packed[12 c + 4 d + s] = coordinate d of the atom in slot s of cluster c, for clusters first..last-1."""
+    """packed[12 c + 4 d + s] = coordinate d of the atom in slot s of cluster c.
+
+    Clusters first..last-1; x : (n, 3) float64; packed : (12 * nclusters,) float64, out
+    """
     for c in range(first, last):
         for s in range(4):
             a = slot_atom[4 * c + s]
@@ -265,7 +290,10 @@ def pack(x, slot_atom, packed, first, last):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def pack_fixed(x, slot_atom, packed, first, last, per_unit):
-    """As `pack`, in multiples of 1 / per_unit modulo 2^32; dummies lie half the range of int32 away from their cluster."""
+    """As `pack`, in multiples of 1 / per_unit modulo 2^32; packed : (12 * nclusters,) int32, out.
+
+    Dummies lie a quarter of the range of int32 away from their cluster.
+    """
     for c in range(first, last):
         for s in range(4):
             a = slot_atom[4 * c + s]
@@ -273,7 +301,7 @@ def pack_fixed(x, slot_atom, packed, first, last, per_unit):
                 if a >= 0:
                     packed[12 * c + 4 * d + s] = np.int32(np.int64(np.rint(x[a, d] * per_unit)))
                 else:
-                    packed[12 * c + 4 * d + s] = packed[12 * c + 4 * d] + np.int32(2**30)
+                    packed[12 * c + 4 * d + s] = packed[12 * c + 4 * d] + np.int64(2**31)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -283,16 +311,19 @@ def _gap(alo, ahi, blo, bhi):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost_rectangles, column, edges, shape, reach,
-               chunk_first, chunk_last, start, middle, partners, masks, own_masks, used):
+def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost_rectangles,
+               column, edges, shape, reach, chunk_first, chunk_last,
+               start, middle, partners, masks, own_masks, used):
     """List the partners of the clusters of a chunk, from column `column` on.
 
-    For each column of the chunk the stretches of clusters that may be in reach are laid out once, own ones that obey the
-    third law first.  Along a stretch z only grows, as it does along the column, so the window that is near in z only moves
-    up.  Candidates pass a test of bounding boxes, then of all sixteen distances; both write first and count afterwards,
-    because what a branch would cost in mispredictions is more than the tests.
+    For each column of the chunk the stretches of clusters that may be in reach are laid out once,
+    own ones that obey the third law first.  Along a stretch z only grows, as it does along the
+    column, so the window that is near in z only moves up.  Candidates pass a test of bounding
+    boxes, then of all sixteen distances; both write first and count afterwards, because what a
+    branch would cost in mispredictions is more than the tests.
 
-    Returns (next column, entries used): with a next column short of the last, `partners` is full and must grow.
+    Returns (next column, entries used): with a next column short of the last, `partners` is full
+    and must grow.
 
     start, middle, partners, masks, own_masks : out, see Chunk; masks of length 0 are not kept
     """
@@ -315,24 +346,27 @@ def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost
                 for jy in range(max(column % ny - ry, 0), min(column % ny + ry + 1, ny)):
                     j = jx * ny + jy
                     own_near = _rectangles_near(own_rectangles, column, own_rectangles, j, reach2)
+                    first, last = own_columns[j], own_columns[j + 1]
                     if both:
-                        nall = _add(max(own_columns[j], c0), min(own_columns[j + 1], chunk_last), own_near,
+                        nall = _add(max(first, c0), min(last, chunk_last), own_near,
                                     begin, end, nall)
                         nhalf = nall
                     else:
-                        nall = _add(own_columns[j], min(own_columns[j + 1], chunk_first), own_near, begin, end, nall)
-                        nall = _add(max(own_columns[j], chunk_last), own_columns[j + 1], own_near, begin, end, nall)
-                        ghost_near = _rectangles_near(own_rectangles, column, ghost_rectangles, j, reach2)
-                        nall = _add(ghost_columns[j], ghost_columns[j + 1], ghost_near, begin, end, nall)
+                        nall = _add(first, min(last, chunk_first), own_near, begin, end, nall)
+                        nall = _add(max(first, chunk_last), last, own_near, begin, end, nall)
+                        ghost_near = _rectangles_near(own_rectangles, column,
+                                                      ghost_rectangles, j, reach2)
+                        nall = _add(ghost_columns[j], ghost_columns[j + 1], ghost_near,
+                                    begin, end, nall)
         most = 0
         for s in range(nall):
             most += end[s] - begin[s]
         stop[:nall] = begin[:nall]
         if len(candidates) < most + 1:
             candidates = np.empty(most + 1, np.int64)
-        if used + most * (c1 - c0) >= len(partners):
-            if used + _count_upper(bounds, begin, end, nall, c0, c1, reach) >= len(partners):
-                return column, used
+        if (used + most * (c1 - c0) >= len(partners)
+                and used + _count_upper(bounds, begin, end, nall, c0, c1, reach) >= len(partners)):
+            return column, used
         for i in range(c0, c1):
             k = i - chunk_first
             xlo, xhi, ylo = bounds[i, 0], bounds[i, 1], bounds[i, 2]
@@ -344,8 +378,8 @@ def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost
                 dx = xi - simd.tile(simd.load(packed, 12 * i, 4), 4)
                 dy = yi - simd.tile(simd.load(packed, 12 * i + 4, 4), 4)
                 dz = zi - simd.tile(simd.load(packed, 12 * i + 8, 4), 4)
-                own_masks[k] = simd.bits_of_mask((simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)) < reach2)
-                                                 & simd.off_diagonal(4))
+                near = simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)) < reach2
+                own_masks[k] = simd.bits_of_mask(near & simd.off_diagonal(4))
             found = 0
             for s in range(nall):
                 if s == nhalf:
@@ -371,11 +405,11 @@ def find_pairs(packed, bounds, own_columns, ghost_columns, own_rectangles, ghost
                 dx = xi - simd.tile(simd.load(packed, 12 * j, 4), 4)
                 dy = yi - simd.tile(simd.load(packed, 12 * j + 4, 4), 4)
                 dz = zi - simd.tile(simd.load(packed, 12 * j + 8, 4), 4)
-                near = simd.bits_of_mask(simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)) < reach2)
+                bits = simd.bits_of_mask(simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)) < reach2)
                 partners[used] = j
                 if exact:
-                    masks[used] = near
-                used += near != 0
+                    masks[used] = bits
+                used += bits != 0
             if nhalf_found == found:
                 middle[k] = used
             start[k + 1] = used
@@ -400,10 +434,11 @@ def _add(b, e, near, begin, end, count):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _count_upper(bounds, begin, end, nall, c0, c1, reach):
-    """How many candidates the clusters c0..c1-1 have by z alone: a bound on the entries they need."""
+    """How many candidates the clusters c0..c1-1 have by z alone: a bound on the entries needed."""
     count = 0
     for i in range(c0, c1):
         for s in range(nall):
             for j in range(begin[s], end[s]):
-                count += (bounds[j, 5] >= bounds[i, 4] - reach) and (bounds[j, 4] <= bounds[i, 5] + reach)
+                count += (bounds[j, 5] >= bounds[i, 4] - reach
+                          and bounds[j, 4] <= bounds[i, 5] + reach)
     return count

@@ -122,14 +122,18 @@ def test_awkward_systems(name: str, exact: bool) -> None:
 
 @pytest.mark.parametrize("precision", ["mixed", "single"])
 @pytest.mark.parametrize("distance", [16.0, 32.0, 64.0, 128.0, 256.0, 4096.0])
-def test_fixed_point_coordinates_do_not_come_round(precision: str, distance: float) -> None:
-    """Two lone atoms whose distance is a multiple of the range of 32-bit coordinates feel nothing."""
+@pytest.mark.parametrize("exact", [False, True])
+def test_fixed_point_coordinates_do_not_come_round(precision: str, distance: float, exact: bool) -> None:
+    """Two lone atoms whose distance is a multiple of the range of 32-bit coordinates feel nothing.
+
+    Others far away make the columns so wide that both are in one cluster.
+    """
     lj = LennardJones.from_options(1, epsilon=1.0, sigma=1.0, rc=2.5)
     for axis, offset in itertools.product(range(3), (0.9, 1.2)):
-        x = np.full((2, 3), 1.0)
+        x = np.array([[1.0] * 3, [1.0] * 3, [-9e4] * 3, [9e4] * 3])
         x[1, axis] += distance + offset
         system = System(x, SYSTEMS["one free atom"]().box)
-        f, result = evaluate(lj, system, np.zeros(2, np.int32), precision)
+        f, result = evaluate(lj, system, np.zeros(4, np.int32), precision, exact=exact)
         assert not f.any() and result.energy == 0.0
 
 
