@@ -1,9 +1,10 @@
 """Compile-time constants of a kernel, passed as an argument.
 
-A kernel that exists in many variants (precision, request, formula) takes a frozen dataclass of constants as its first
-argument.  The dataclass becomes a Numba type of its own for every set of values, so each variant is compiled by itself;
-helpers pick their form with `overload`, looking at the values while they are typed.  Closures would do the same, but a
-closure over other compiled functions has no stable name, and Numba's cache on disk would miss in every process.
+A kernel that exists in many variants (precision, request, formula) takes a frozen dataclass of
+constants as its first argument.  The dataclass becomes a Numba type of its own for every set of
+values, so each variant is compiled by itself; helpers pick their form with `overload`, looking at
+the values while they are typed.  Closures would do the same, but a closure over other compiled
+functions has no stable name, and Numba's cache on disk would miss in every process.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ def _unbox(typ: StaticType, obj: Any, c: Any) -> NativeValue:
 
 
 def variant(function: Any) -> Any:
-    """Decorator: the function, given the Static value of its first argument, returns the implementation to inline.
+    """Decorator of functions that choose an implementation by the Static value they are given.
 
-    The decorated function itself becomes a name to call from compiled code:
+    The function gets the value of its first argument and returns what is to be inlined; its name
+    becomes one to call from compiled code:
 
         @variant
         def summand(mode):

@@ -1,7 +1,8 @@
 """Sorting atoms in space: columns along z over a grid of the xy plane, sorted by z within each.
 
-The order serves twice: atoms that are close in space come close in memory, and four consecutive atoms of a column make a
-compact cluster.  It depends on positions and ids alone, not on the order the atoms come in, so that a restart sorts alike.
+The order serves twice: atoms that are close in space come close in memory, and four consecutive
+atoms of a column make a compact cluster.  It depends on positions and ids alone, not on the order
+the atoms come in, so that a restart sorts alike.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-SLENDER = 1.1                 # columns are narrower than a cube of four atoms by this factor in area; measured, see README
-CELLS_PER_ATOM = 2            # the grid of columns and slices never has more cells than this, however sparse the atoms
+SLENDER = 1.1         # columns are narrower in area than a cube of four atoms; measured, see README
+CELLS_PER_ATOM = 2    # the grid never has more cells than this, however sparse the atoms are
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class ColumnGrid:
 
     Attributes
     ----------
-    origin, edges : (3,) float64, corner of the grid, and cross-section and slice height of its cells
+    origin : (3,) float64, corner of the grid
+    edges : (3,) float64, cross-section of a column along x and y, height of a slice
     shape : (3,) int64, columns along x and y, slices along z
     cluster_height : length of a column that holds four atoms on average
     """
@@ -34,11 +36,12 @@ class ColumnGrid:
 
     @property
     def ncolumns(self) -> int:
+        """Number of columns."""
         return int(self.shape[0] * self.shape[1])
 
 
 def column_grid(x: NDArray[np.float64], nlocal: int, reach: float) -> ColumnGrid:
-    """The grid over all atoms of x (n, 3) whose columns suit the density of the first `nlocal`, the owned ones."""
+    """The grid over all atoms of x (n, 3); its columns suit the density of the owned `nlocal`."""
     lo, hi = bounding_box(x)
     cube = 4.0 / occupied_density(x[:nlocal], reach) if nlocal else reach**3
     edge = (cube ** (1 / 3)) / np.sqrt(SLENDER)
@@ -46,7 +49,7 @@ def column_grid(x: NDArray[np.float64], nlocal: int, reach: float) -> ColumnGrid
     wanted = np.array([edge, edge, height])
     shape = np.maximum(1, np.round((hi - lo) / wanted))
     excess = shape.prod() / (CELLS_PER_ATOM * len(x) + 64)
-    if excess > 1:                                       # a sparse or scattered system: coarser, not larger
+    if excess > 1:                         # a sparse or scattered system: coarser, not larger
         shape = np.maximum(1, np.floor(shape / excess ** (1 / np.count_nonzero(shape > 1))))
     shape = shape.astype(np.int64)
     edges = np.maximum((hi - lo) / shape, 1e-3 * reach)
@@ -78,14 +81,16 @@ def occupied_density(x, reach):
         edge[d] = max((hi[d] - lo[d]) / shape[d], 1e-3 * reach)
     taken = np.zeros(shape[0] * shape[1] * shape[2], np.bool_)
     for i in range(len(x)):
-        a, b, c = cell_of(x[i, 0], lo[0], edge[0], shape[0]), cell_of(x[i, 1], lo[1], edge[1], shape[1]), \
-            cell_of(x[i, 2], lo[2], edge[2], shape[2])
+        a = cell_of(x[i, 0], lo[0], edge[0], shape[0])
+        b = cell_of(x[i, 1], lo[1], edge[1], shape[1])
+        c = cell_of(x[i, 2], lo[2], edge[2], shape[2])
         taken[(a * shape[1] + b) * shape[2] + c] = True
     return len(x) / (taken.sum() * edge[0] * edge[1] * edge[2])
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def cell_of(value, origin, edge, count):
+    """Index, 0..count-1, of the cell of a coordinate; outside the grid that of the nearest one."""
     return min(max(np.int64((value - origin) / edge), 0), count - 1)
 
 
@@ -93,7 +98,8 @@ def cell_of(value, origin, edge, count):
 def sort_by_column(x, ids, first, last, origin, edges, shape, order, column_start):
     """Order the atoms first..last-1 by column, then z, then id.
 
-    Counting sort into the slices of the columns, then a comparison sort of the few atoms of a slice.
+    Counting sort into the slices of the columns, then a comparison sort of the few atoms of a
+    slice.
 
     order : (last - first,) int32, out, atom indices
     column_start : (columns + 1,) int64, out, where each column starts in `order`
@@ -105,8 +111,10 @@ def sort_by_column(x, ids, first, last, origin, edges, shape, order, column_star
     cell = np.empty(n, np.int32)
     for k in range(n):
         i = first + k
-        c = (cell_of(x[i, 0], origin[0], edges[0], nx) * ny + cell_of(x[i, 1], origin[1], edges[1], ny)) * nz \
-            + cell_of(x[i, 2], origin[2], edges[2], nz)
+        cx = cell_of(x[i, 0], origin[0], edges[0], nx)
+        cy = cell_of(x[i, 1], origin[1], edges[1], ny)
+        cz = cell_of(x[i, 2], origin[2], edges[2], nz)
+        c = (cx * ny + cy) * nz + cz
         cell[k] = c
         starts[c + 1] += 1
     for c in range(ncells):

@@ -1,9 +1,10 @@
 """When to rebuild the lists: LAMMPS's `every`, `delay` and `check`.
 
-A list made for cutoff + skin misses no pair as long as no atom has moved more than half the skin.  Every `every` steps, but
-not within `delay` steps of the last build, there is an occasion to rebuild; with `check` it is taken only if some atom of
-some rank has moved that far.  An atom that had already moved so far at the very first occasion may have gone too far
-before it: such a build is counted as dangerous.
+A list made for cutoff + skin misses no pair as long as no atom has moved more than half the
+skin.  Every `every` steps, but not within `delay` steps of the last build, there is an occasion
+to rebuild; with `check` it is taken only if some atom of some rank has moved that far.  An atom
+that had already moved so far at the very first occasion may have gone too far before it: such a
+build is counted as dangerous.
 """
 
 from __future__ import annotations

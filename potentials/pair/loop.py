@@ -147,7 +147,7 @@ def coefficients(mode):
 
 @variant
 def evaluate(mode):
-    """Energy and force / r of the sixteen pairs, 0 beyond the cutoff and where a lane is not allowed."""
+    """Energy and force / r of the sixteen pairs, 0 beyond the cutoff and in lanes not allowed."""
     formula, zero = FORMULAS[mode.formula], mode.real(0.0)
 
     def evaluate(mode, r2, c, allowed):
@@ -225,12 +225,16 @@ def take_from(mode, array, index, v):
 
 @njit(**INLINED)
 def shares(mode, dx, dy, dz, e, gx, gy, gz, per_e, per_w):
-    """Half of a pair's energy and virial, the part of either atom: (e, xx, yy, zz, yz, xz, xy)."""
+    """Half of a pair's energy and virial, the part of either atom: e, xx yy zz yz xz xy."""
     half = real_of(mode, 0.5)
     hx, hy, hz = gx * half, gy * half, gz * half
     return (summand(mode, e * half, per_e),
-            summand(mode, dx * hx, per_w), summand(mode, dy * hy, per_w), summand(mode, dz * hz, per_w),
-            summand(mode, dy * hz, per_w), summand(mode, dx * hz, per_w), summand(mode, dx * hy, per_w))
+            summand(mode, dx * hx, per_w),
+            summand(mode, dy * hy, per_w),
+            summand(mode, dz * hz, per_w),
+            summand(mode, dy * hz, per_w),
+            summand(mode, dx * hz, per_w),
+            summand(mode, dx * hy, per_w))
 
 
 @njit(**INLINED)
@@ -243,7 +247,7 @@ def plus(a, b):
 
 @variant
 def give_partner(mode):
-    """The partner's share of energy and virial: to its atoms, or to the same total as the others."""
+    """The partner's share of energy and virial: to its atoms, or to the total of all."""
     if mode.want == Want.PER_ATOM.value:
         def to_atoms(mode, s, mine, e_out, w_out, j):
             add_to(mode, e_out, 4 * j, simd.fold(mine[0], 4))
@@ -419,7 +423,7 @@ class PairKernel:
             force_unit, energy_unit, virial_unit = 1.0 / grid, 1.0 / energy_grid, 1.0 / energy_grid
 
         def work(chunk):
-            """Forces of a chunk, back in the order of the atoms; returns its share of the totals."""
+            """Forces of a chunk, in the order of the atoms; returns its share of the totals."""
             share = (energies, virials) if per_atom else (np.zeros(1), np.zeros(6))
             self._forces[12 * chunk.first:12 * chunk.last] = 0
             overflow = pair_loop(
