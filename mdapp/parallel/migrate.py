@@ -1,7 +1,8 @@
 """Atoms that left their subdomain move to the rank that owns where they are.
 
-Positions are wrapped into the periodic box first.  Then, axis by axis, leavers go to the next subdomain in their direction
-and on from there, in as many hops as the farthest of all ranks needs: one, almost always.
+Positions are wrapped into the periodic box first.  Then, axis by axis, leavers go to the next
+subdomain in their direction and on from there, in as many hops as the farthest of all ranks
+needs: one, almost always.
 """
 
 from __future__ import annotations
@@ -31,15 +32,11 @@ def wrap_axis(x, image, n, axis, lo, hi, length):
         if value < lo or value >= hi:
             turns = np.floor((value - lo) / length)
             value -= turns * length
-            if value >= hi:                              # rounding at the upper face
-                value -= length
+            if value >= hi:                              # the faces but for rounding: both are lo
+                value = lo
                 turns += 1
             elif value < lo:
-                value += length
-                turns -= 1
-                if value >= hi:                          # a hair below the lower face rounds to the upper one: it is lo
-                    value = lo
-                    turns += 1
+                value = lo
             x[i, axis] = value
             image[i, axis] += np.int32(turns)
 
