@@ -122,6 +122,8 @@ def test_out_is_read_back_by_ase_with_energy_forces_and_stress(tmp_path: Path, d
     assert atoms.get_potential_energies().tolist() == answer["energies"]
     assert atoms.get_stress().tolist() == answer["stress"]
     assert atoms.arrays["id"].tolist() == answer["ids"]
+    tensor = out.read_text().split('stress="')[1].split('"')[0].split()
+    assert tensor == np.array(tensor).reshape(3, 3).T.ravel().tolist()
     again = ask(tmp_path, out, "--potential", MIXTURE, "--species", "Ar,Kr")
     assert again["ids"] == answer["ids"]
     assert again["energy"] == pytest.approx(answer["energy"], rel=1e-13)

@@ -72,6 +72,12 @@ def test_atoms_outside_move_by_edges_of_periodic_axes_only(boundary: tuple[bool,
     assert not np.rint(moved)[:, ~box.periodic].any()
 
 
+def test_atoms_far_outside_need_no_more_images() -> None:
+    box, x = Box.from_vectors(CELLS["triclinic"]), np.random.default_rng(5).random((9, 3))
+    far = x + 100 * np.arange(27).reshape(9, 3) @ box.edges
+    assert len(with_images(box, far, 3.0).owner) == len(with_images(box, x, 3.0).owner)
+
+
 def test_atoms_inside_keep_every_bit() -> None:
     box = Box.orthogonal((-1, -1, -1), (2, 3, 4))
     x = box.lo + np.random.default_rng(4).random((50, 3)) * box.lengths
