@@ -1,7 +1,8 @@
 """Lennard-Jones 12-6, cut off: E(r) = 4 epsilon [(sigma/r)^12 - (sigma/r)^6] - shift, for r < rc.
 
-Without `shift` the energy jumps at the cutoff, so that the total energy of a run steps whenever a pair crosses it; with it
-only the force does.  Unlike pairs are mixed as LAMMPS mixes them: by default both parameters and the cutoff geometrically.
+Without `shift` the energy jumps at the cutoff, so that the total energy of a run steps whenever a
+pair crosses it; with it only the force does.  Unlike pairs are mixed as LAMMPS mixes them: by
+default both parameters and the cutoff geometrically.
 
 J. E. Jones, Proc. R. Soc. A 106, 463 (1924), doi 10.1098/rspa.1924.0082.
 """
@@ -15,8 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from potentials.simd import fma
 from potentials.pair.loop import PairKernel, pair_formula
+from potentials.simd import fma
 
 
 @pair_formula("lj/cut")
@@ -57,40 +58,48 @@ class LennardJones:
     scatters: bool = False
     halo_fields: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ("double", "mixed", "single")
-    known: Mapping[str, str] = field(default_factory=lambda: {"continuous_force": "cut off, not smoothed"})
+    known: Mapping[str, str] = field(
+        default_factory=lambda: {"continuous_force": "cut off, not smoothed"})
 
     @property
     def cutoff(self) -> float:
+        """The largest of all pairs."""
         return float(self.rc.max())
 
     @property
     def ntypes(self) -> int:
+        """Number of atom types."""
         return len(self.rc)
 
     @classmethod
     def from_options(cls, ntypes: int, *, epsilon: float | Sequence[float] | None = None,
-                     sigma: float | Sequence[float] | None = None, rc: float | Sequence[float] | None = None,
+                     sigma: float | Sequence[float] | None = None,
+                     rc: float | Sequence[float] | None = None,
                      mix: str = "geometric", shift: bool = False,
                      pair: Sequence[Mapping[str, object]] = ()) -> LennardJones:
-        """From the keys of a deck: one value, or one a type, and a table for each pair that differs from the mixing rule.
+        """From the keys of a deck: one value, or one a type, and a table for each unusual pair.
 
         Raises
         ------
-        ValueError : a value is missing, of the wrong number, not positive, or a rule or type is unknown
+        ValueError : a value is missing, of the wrong number, not positive, or a rule or type is
+            unknown
         """
-        if mix not in MIXING:
+        if not isinstance(mix, str) or mix not in MIXING:
             raise ValueError(f"mix = {mix!r}: must be one of {', '.join(MIXING)}")
         if not isinstance(shift, bool):
             raise ValueError(f"shift = {shift!r}: must be true or false")
         entries = [PairEntry.from_table(table, ntypes) for table in _tables(pair)]
-        own = {name: _per_type(name, value, ntypes) for name, value in (("epsilon", epsilon), ("sigma", sigma), ("rc", rc))}
-        for entry in entries:                           # a pair of a type with itself defines that type
+        own = {"epsilon": _per_type("epsilon", epsilon, ntypes),
+               "sigma": _per_type("sigma", sigma, ntypes),
+               "rc": _per_type("rc", rc, ntypes)}
+        for entry in entries:                   # a pair of a type with itself defines that type
             if entry.i == entry.j:
                 for name, value in entry.values.items():
                     own[name][entry.i] = value
+        row = {name: values[:, None] for name, values in own.items()}
         with np.errstate(invalid="ignore"):
-            e, s = MIXING[mix](own["epsilon"][:, None], own["epsilon"][None], own["sigma"][:, None], own["sigma"][None])
-            _, r = MIXING[mix](own["epsilon"][:, None], own["epsilon"][None], own["rc"][:, None], own["rc"][None])
+            e, s = MIXING[mix](row["epsilon"], own["epsilon"], row["sigma"], own["sigma"])
+            _, r = MIXING[mix](row["epsilon"], own["epsilon"], row["rc"], own["rc"])
         for k in range(ntypes):
             e[k, k], s[k, k], r[k, k] = own["epsilon"][k], own["sigma"][k], own["rc"][k]
         matrices = {"epsilon": e, "sigma": s, "rc": r}
@@ -100,17 +109,22 @@ class LennardJones:
         for name, matrix in matrices.items():
             i, j = np.argwhere(~np.isfinite(matrix))[0] if not np.isfinite(matrix).all() else (0, 0)
             if not np.isfinite(matrix[i, j]):
-                raise ValueError(f"{name} of types {i + 1} {j + 1} is missing: give {name}, or a pair table for these types")
-            lowest_ok = matrix >= 0 if name == "epsilon" else matrix > 0
-            if not lowest_ok.all():
-                raise ValueError(f"{name} = {matrix[~lowest_ok][0]:g}: must be {'at least' if name == 'epsilon' else 'greater than'} 0")
+                raise ValueError(f"{name} of types {i + 1} {j + 1} is missing: "
+                                 f"give {name}, or a pair table for these types")
+            allowed = matrix >= 0 if name == "epsilon" else matrix > 0
+            if not allowed.all():
+                bound = "at least" if name == "epsilon" else "greater than"
+                raise ValueError(f"{name} = {matrix[~allowed][0]:g}: must be {bound} 0")
         return cls(e, s, r, shift)
 
     def table(self) -> NDArray[np.float64]:
         """(ntypes, ntypes, 4) coefficients of `lennard_jones`."""
         s6 = (self.sigma / self.rc) ** 6
         shift = 4 * self.epsilon * (s6 * s6 - s6) if self.shift else np.zeros_like(s6)
-        return np.stack([self.rc**2, 48 * self.epsilon * self.sigma**12, 24 * self.epsilon * self.sigma**6, shift], axis=-1)
+        return np.stack([self.rc**2,
+                         48 * self.epsilon * self.sigma**12,
+                         24 * self.epsilon * self.sigma**6,
+                         shift], axis=-1)
 
     def compiled(self, precision: str, deterministic: bool = False) -> PairKernel:
         """The kernel for one of `precisions`."""
