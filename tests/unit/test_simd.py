@@ -1,0 +1,207 @@
+"""Vector registers inside Numba functions against NumPy arrays."""
+
+import operator
+
+import numpy as np
+import pytest
+from numba import njit
+
+from potentials import simd
+
+OPERATORS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv}
+DTYPES = ("float64", "float32", "int64", "int32")
+
+
+def numbers(dtype: str, n: int = 16, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    if dtype.startswith("float"):
+        return rng.normal(size=n).astype(dtype)
+    return rng.integers(-1000, 1000, n).astype(dtype)
+
+
+def in_register(function, *arrays: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Store function(registers of 16) in `out`."""
+    compiled = njit(function)
+
+    if len(arrays) == 1:
+        @njit
+        def run(a, out):
+            simd.store(out, 0, compiled(simd.load(a, 0, 16)))
+    elif len(arrays) == 2:
+        @njit
+        def run(a, b, out):
+            simd.store(out, 0, compiled(simd.load(a, 0, 16), simd.load(b, 0, 16)))
+    else:
+        @njit
+        def run(a, b, c, out):
+            simd.store(out, 0, compiled(simd.load(a, 0, 16), simd.load(b, 0, 16), simd.load(c, 0, 16)))
+    run(*arrays, out)
+    return out
+
+
+@pytest.mark.parametrize(("name", "dtype"), [
+    (name, dtype) for name in OPERATORS for dtype in DTYPES if name != "truediv" or dtype.startswith("float")])
+def test_arithmetic(name: str, dtype: str) -> None:
+    """Bit for bit what NumPy rounds to, for two vectors and for a vector with a number on either side."""
+    a, b = numbers(dtype), numbers(dtype, seed=1)
+    op = OPERATORS[name]
+    three = np.dtype(dtype).type(3)
+    if name == "add":
+        results = [in_register(lambda x, y: x + y, a, b, out=a.copy()), in_register(lambda x: x + 3, a, out=a.copy()),
+                   in_register(lambda x: 3 + x, a, out=a.copy())]
+    elif name == "sub":
+        results = [in_register(lambda x, y: x - y, a, b, out=a.copy()), in_register(lambda x: x - 3, a, out=a.copy()),
+                   in_register(lambda x: 3 - x, a, out=a.copy())]
+    elif name == "mul":
+        results = [in_register(lambda x, y: x * y, a, b, out=a.copy()), in_register(lambda x: x * 3, a, out=a.copy()),
+                   in_register(lambda x: 3 * x, a, out=a.copy())]
+    else:
+        results = [in_register(lambda x, y: x / y, a, b, out=a.copy()), in_register(lambda x: x / 3, a, out=a.copy()),
+                   in_register(lambda x: 3 / x, a, out=a.copy())]
+    for found, expected in zip(results, (op(a, b), op(a, three), op(three, a)), strict=True):
+        assert found.dtype == expected.dtype and np.array_equal(found, expected)
+
+
+def test_integers_wrap() -> None:
+    a = np.full(16, 2**31 - 1, np.int32)
+    assert np.array_equal(in_register(lambda x: x + 1, a, out=a.copy()), np.full(16, -2**31, np.int32))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_comparisons_select(dtype: str) -> None:
+    a, b = numbers(dtype), numbers(dtype, seed=1)
+    b[3] = a[3]
+    pairs = [
+        (lambda x, y: simd.where(x < y, x, y), a < b), (lambda x, y: simd.where(x <= y, x, y), a <= b),
+        (lambda x, y: simd.where(x > y, x, y), a > b), (lambda x, y: simd.where(x >= y, x, y), a >= b),
+        (lambda x, y: simd.where(x != y, x, y), a != b),
+        (lambda x, y: simd.where((x < y) & (x > 0), x, y), (a < b) & (a > 0)),
+        (lambda x, y: simd.where((x < y) | (x > 0), x, y), (a < b) | (a > 0)),
+    ]
+    for function, mask in pairs:
+        assert np.array_equal(in_register(function, a, b, out=a.copy()), np.where(mask, a, b))
+
+
+def test_not_a_number_is_not_below() -> None:
+    a, b = numbers("float64"), np.zeros(16)
+    a[5] = np.nan
+    low = in_register(lambda x, y: simd.where(x < y, x, y), a, b, out=a.copy())
+    assert np.array_equal(low, np.where(a < b, a, b))
+    found = in_register(lambda x, y: simd.where(simd.not_below(x, y), y + 1.0, y), a, b, out=a.copy())
+    assert np.array_equal(found, np.where(~(a < b), 1.0, 0.0))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_floating_point_functions(dtype: str) -> None:
+    a, b, c = (numbers(dtype, seed=s) for s in range(3))
+    assert np.array_equal(in_register(lambda x: -x, a, out=a.copy()), -a)
+    assert np.array_equal(in_register(lambda x: simd.absolute(x), a, out=a.copy()), abs(a))
+    assert np.array_equal(in_register(lambda x: simd.sqrt(x * x), a, out=a.copy()), np.sqrt(a * a))
+    fused = in_register(lambda x, y, z: simd.fma(x, y, z), a, b, c, out=a.copy())
+    wide = np.longdouble if dtype == "float64" else np.float64
+    exact = a.astype(wide) * b.astype(wide) + c.astype(wide)
+    assert abs(fused - exact).max() <= np.finfo(dtype).eps * abs(exact).max()
+
+
+def test_fma_rounds_once() -> None:
+    a = np.full(16, 1.0 + 2.0**-30)
+    residue = in_register(lambda x, y, z: simd.fma(x, y, z), a, a, -(a * a), out=a.copy())
+    assert (residue == 2.0**-60).all(), "the low half of the product, which two roundings lose"
+
+
+def test_no_contraction_behind_our_back() -> None:
+    """x * y + z rounds twice: variants of a kernel must give the same bits."""
+    a = np.full(16, 1.0 + 2.0**-30)
+    assert not in_register(lambda x, y, z: x * y + z, a, a, -(a * a), out=a.copy()).any()
+
+
+def test_conversions_and_bits() -> None:
+    a, k = numbers("float64"), numbers("int32")
+    out32 = np.empty(16, np.float32)
+    assert np.array_equal(in_register(lambda x: simd.as_float32(x), a, out=out32), a.astype(np.float32))
+    assert np.array_equal(in_register(lambda x: simd.as_float32(x), k, out=out32.copy()), k.astype(np.float32))
+    assert np.array_equal(in_register(lambda x: simd.as_float64(x), out32, out=a.copy()), out32.astype(np.float64))
+    assert np.array_equal(in_register(lambda x: simd.bits_of(x), a, out=np.empty(16, np.int64)), a.view(np.int64))
+
+
+@njit
+def rearrange(a, tiled, spread, folded, blocks, numbers, joined):
+    four = simd.load(a, 0, 4)
+    all_ = simd.load(a, 0, 16)
+    simd.store(tiled, 0, simd.tile(four, 4))
+    simd.store(spread, 0, simd.spread(four, 4, 0, 4))
+    simd.store(spread, 16, simd.spread(four, 4, 1, 2))
+    simd.store(folded, 0, simd.fold(all_, 4))
+    simd.store(blocks, 0, simd.reduce_blocks(all_, 4))
+    numbers[0] = simd.total(all_)
+    simd.store(joined, 0, simd.concatenate(four, simd.load(a, 4, 4)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_shuffles_and_sums(dtype: str) -> None:
+    a = np.arange(1, 17).astype(dtype)
+    tiled, spread, folded, blocks, one, joined = (np.zeros(n, dtype) for n in (16, 24, 4, 4, 1, 8))
+    rearrange(a, tiled, spread, folded, blocks, one, joined)
+    assert np.array_equal(tiled, np.tile(a[:4], 4))
+    assert np.array_equal(spread, np.concatenate([np.repeat(a[:4], 4), np.repeat(a[1:3], 4)]))
+    assert np.array_equal(folded, a.reshape(4, 4).sum(axis=0))
+    assert np.array_equal(blocks, a.reshape(4, 4).sum(axis=1))
+    assert one[0] == a.sum()
+    assert np.array_equal(joined, a[:8])
+
+
+@njit
+def masks(a, words, out):
+    mask = simd.load(a, 0, 16) < 0.5
+    words[0] = simd.bits_of_mask(mask)
+    words[1] = simd.bits_of_mask(simd.off_diagonal(4))
+    words[2] = simd.any_lane(mask)
+    words[3] = simd.any_lane(simd.load(a, 0, 16) < -9.0)
+    nought = simd.splat(0.0, 16)
+    simd.store(out, 0, simd.where(simd.mask_of_bits(words[4]), nought + 1.0, nought))
+
+
+def test_masks_as_bits() -> None:
+    a = np.random.default_rng(0).uniform(size=16)
+    words = np.zeros(5, np.uint16)
+    words[4] = 0b1010_0000_1111_0001
+    out = np.empty(16)
+    masks(a, words, out)
+    assert words[0] == sum(1 << k for k in range(16) if a[k] < 0.5)
+    assert words[1] == sum(1 << k for k in range(16) if k // 4 != k % 4)
+    assert words[2] == 1 and words[3] == 0
+    assert out.tolist() == [float(0b1010_0000_1111_0001 >> k & 1) for k in range(16)]
+
+
+@njit
+def look_up(table, index, rows):
+    a, b, c = simd.lookup(table, simd.load(index, 0, 16), 3)
+    simd.store(rows, 0, a)
+    simd.store(rows, 16, b)
+    simd.store(rows, 32, c)
+    d, e = simd.splat_row(table, 2, 16)
+    simd.store(rows, 48, d)
+    simd.store(rows, 64, e)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_tables(dtype: str) -> None:
+    table = np.arange(30).astype(dtype) / 7
+    index = np.random.default_rng(0).integers(0, 27, 16).astype(np.int32)
+    rows = np.empty(80, dtype)
+    look_up(table, index, rows)
+    expected = [table[index], table[index + 1], table[index + 2], np.full(16, table[0]), np.full(16, table[1])]
+    assert np.array_equal(rows.reshape(5, 16), expected)
+
+
+def test_loads_at_any_place() -> None:
+    """Addresses need no alignment beyond that of a number."""
+    a, out = numbers("float64", 40), np.zeros(40)
+
+    @njit
+    def copy(a, out):
+        for k in range(1, 20):
+            simd.store(out, k, simd.load(a, k, 16))
+
+    copy(a, out)
+    assert np.array_equal(out[1:35], a[1:35])
