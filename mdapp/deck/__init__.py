@@ -7,9 +7,9 @@ that names the key, its value and the fix, and `toml` writes the canonical form 
 for its provenance.  A LAMMPS script becomes the same object (`mdapp.lammps_script`).
 """
 
+from mdapp.deck.checkpoint import Checkpoint
 from mdapp.deck.loading import apply_overrides, build_deck, deck_schema, load_deck
 from mdapp.deck.schema import (
-    Checkpoint,
     Deck,
     Neighbors,
     Output,

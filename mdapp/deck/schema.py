@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
+from mdapp.deck.checkpoint import Checkpoint
 from mdapp.deck.fields import (
     LIST,
     THERMO_ONE,
@@ -115,19 +116,6 @@ class Output(Section):
             yield "columns", "missing: kind = custom needs the list of columns to write"
         if self.kind != "custom" and self.columns is not None:
             yield "columns", f"only with kind = custom; {self.kind} has its own"
-
-
-class Checkpoint(Section):
-    """Checkpoints of the run."""
-
-    every: Count = 0
-    """Steps between two checkpoints; 0: none."""
-    layout: Literal["sharded", "aggregated", "shared", "auto"] = "sharded"
-    """Files of a checkpoint: one a rank, one a group of ranks, one for all; auto: mdapp picks."""
-    mode: Literal["sync", "async"] = "sync"
-    """Whether the run waits until a checkpoint is on disk."""
-    dir: Name = "checkpoints"
-    """Folder of the checkpoints, relative to the folder of the run."""
 
 
 class Deck(Section):

@@ -1,0 +1,121 @@
+"""The `[checkpoint]` table: when checkpoints are written, how, where, and how many are kept.
+
+Three ways to say when may stand side by side: every n steps, every t minutes, and at the interval
+that loses the least time (`interval = "auto"`), which needs the mean time between failures.  A
+checkpoint on a signal, on the stop file and before the wall time ends needs no key.
+
+Keys that belong to one layout or one mode (`group`, `overrun`, ...) may stay in a deck while
+another one is tried with `--set`; what contradicts itself is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from mdapp.deck.fields import Count, Name, PositiveInt, Problems, Section
+
+Least0 = Annotated[float, Field(ge=0)]
+
+
+def _node_or_ranks(value: Any) -> Any:
+    if value == "node" or (isinstance(value, int) and value is not True and value >= 1):
+        return value
+    raise PydanticCustomError("group", 'must be "node" or a number of ranks from 1 on')
+
+
+class Checkpoint(Section):
+    """Checkpoints of the run."""
+
+    dir: Name = "checkpoints"
+    """Folder of the checkpoints, relative to the folder of the run."""
+
+    every: Count = 0
+    """Steps between two checkpoints; 0: none at fixed steps."""
+    every_minutes: Least0 = 0.0
+    """Minutes between two checkpoints; 0: none at fixed times."""
+    interval: Literal["auto"] | None = None
+    """auto: the interval of least loss (Daly 2006), from the measured cost and mtbf."""
+    mtbf: Least0 = 0.0
+    """Mean time between failures of all nodes of the job, in s; for interval = auto."""
+
+    layout: Literal["sharded", "aggregated", "shared", "auto"] = "sharded"
+    """Files of a checkpoint: one a rank, one a group of ranks, one for all; auto: mdapp picks."""
+    shard_by: Literal["rank", "node"] = "rank"
+    """layout = sharded: a file for each rank or for each node."""
+    group: Annotated[
+        int | str,
+        BeforeValidator(_node_or_ranks,
+                        json_schema_input_type=PositiveInt | Literal["node"]),
+    ] = "node"
+    """layout = aggregated: ranks that share a file, a number or all those of a node."""
+    engine: Literal["auto", "pwrite", "h5py", "mpio-independent", "mpio-collective"] = "auto"
+    """How bytes reach a file; auto: pwrite, or mpio-independent where layout = shared."""
+    hints: dict[str, str] = Field(default_factory=dict)
+    """layout = shared: MPI-IO hints, such as cb_nodes = "8"."""
+    block_atoms: Annotated[int, Field(ge=1, le=1 << 24)] = 65536
+    """Atoms under one checksum."""
+
+    mode: Literal["sync", "async"] = "sync"
+    """Whether the run waits until a checkpoint is on disk."""
+    depth: Annotated[int, Field(ge=1, le=1)] = 1
+    """mode = async: checkpoints in flight; each takes the memory of one copy of the state."""
+    overrun: Literal["wait", "skip", "coalesce"] = "wait"
+    """mode = async: what a checkpoint does that falls due while another is in flight."""
+    max_write_bandwidth: Least0 = 0.0
+    """mode = async: bytes/s that the writer of a rank may write; 0: no limit."""
+    writer_cpus: Annotated[tuple[Annotated[int, Field(ge=0, le=2**20)], ...],
+                           Field(strict=False)] = ()
+    """mode = async: cpus that the background writer may use; empty: any."""
+
+    canonical: bool = True
+    """Whether atoms are put into canonical order, so that a restart continues bitwise."""
+    verify_after_write: bool | None = None
+    """Whether a checkpoint is read back before it counts; default: only where layout = shared."""
+    levels: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """Folders of node-local storage that are written first and drained to dir; empty: none."""
+
+    keep_last: Annotated[int, Field(ge=2, le=2**31 - 1)] = 3
+    """Newest checkpoints that are kept."""
+    keep_every: Count = 0
+    """Also keep checkpoints whose step is a multiple of this; 0: none."""
+    max_bytes: Count = 0
+    """Bytes that all checkpoints may take; older ones go first, the newest two stay; 0: no limit."""
+    free_space_policy: Literal["fail", "prune"] = "fail"
+    """On a full disk: the checkpoint fails and the run goes on, or older ones are removed first."""
+    max_failures: Annotated[int, Field(ge=0, le=2**31 - 1)] = 3
+    """Failed checkpoints in a row that end the run with exit code 13; 0: never."""
+    io_timeout_s: Annotated[float, Field(ge=1)] = 1800.0
+    """Seconds that one phase of a checkpoint may take before the job is ended as hung."""
+    poll_steps: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Steps between two looks at signals, stop file and clock; 0: about a second of run."""
+    lock_stale_s: Annotated[float, Field(ge=1)] = 900.0
+    """Age in s at which the lock of a run on another host counts as left behind."""
+
+    max_fallback: Annotated[int, Field(ge=0, le=2**31 - 1)] = 3
+    """Damaged checkpoints that a restart may skip."""
+    on_access_error: Literal["stop", "fallback"] = "stop"
+    """Whether a restart stops at a checkpoint that cannot be read, or takes an older one."""
+    max_restart_memory: Count = 0
+    """Bytes that a restart may take on a rank; 0: no limit."""
+
+    def _problems(self) -> Problems:
+        if self.interval == "auto" and not self.mtbf:
+            yield "mtbf", ("missing: interval = auto needs the mean time between failures in s, "
+                           "such as mtbf = 86400")
+        if self.interval is None and self.mtbf:
+            yield "mtbf", 'only with interval = "auto"'
+        if self.interval == "auto" and self.every_minutes:
+            yield "every_minutes", "give either interval = auto or every_minutes, not both"
+        if self.mode == "async" and self.layout == "shared":
+            yield "mode", ("not with layout = shared, whose MPI-IO must stay in the main thread; "
+                           "use layout = sharded or aggregated, or mode = sync")
+        if self.engine.startswith("mpio") and self.layout != "shared":
+            yield "engine", f"only with layout = shared, not {self.layout}"
+        if self.engine == "h5py" and self.layout == "shared":
+            yield "engine", ("not with layout = shared; use pwrite, mpio-independent or "
+                             "mpio-collective")
+        if self.engine == "h5py" and self.mode == "async":
+            yield "engine", "not with mode = async, whose writer makes no HDF5 calls; use pwrite"
