@@ -7,8 +7,7 @@ without the decomposition: the images that the atoms can see are written down
 forces on the atoms themselves are read, as on each rank of a run.
 
 Lists reach a little further than the cutoff, because kernels of lower precision see slightly
-rounded distances.  They are `exact`, because such kernels know coordinates modulo a period only:
-in a cluster of atoms that are far from each other, a distance of a period would look like none.
+rounded distances.
 """
 
 from __future__ import annotations
@@ -138,7 +137,7 @@ def single_point(structure: Structure | AtomSource, potential: Potential, precis
     n = len(structure.x)
     reach = potential.cutoff * (1 + LIST_MARGIN)
     images = with_images(structure.box, structure.x, reach)
-    ids, clusters = images.of_all(structure.id), ClusterList(reach, exact=True)
+    ids, clusters = images.of_all(structure.id), ClusterList(reach)
     clusters.build(images.x, ids, n)
     forces = np.zeros((n, 3))
     try:

@@ -181,7 +181,8 @@ def table(path: Path, potential: Potential, result: SinglePoint) -> Iterator[str
     structure, units = result.structure, result.units
     n, e, length = len(structure.x), units.energy_label, units.length_label
     axes = "".join("abc"[k] for k in np.flatnonzero(structure.box.periodic))
-    yield (f"mdapp: {path}: {n} atoms, {potential.style}, cutoff {potential.cutoff:g} {length}, "
+    yield (f"mdapp: {path}: {n} atom{'s' * (n != 1)}, {potential.style}, "
+           f"cutoff {potential.cutoff:g} {length}, "
            f"{result.precision} precision, {units.name} units")
     cell = f"periodic along {axes}" if axes else "open"
     volume = "" if result.volume is None else f", volume {result.volume:.10g} {length}^3"
