@@ -82,7 +82,7 @@ class Checkpoint(Section):
     keep_every: Count = 0
     """Also keep checkpoints whose step is a multiple of this; 0: none."""
     max_bytes: Count = 0
-    """Bytes that all checkpoints may take; older ones go first, the newest two stay; 0: no limit."""
+    """Bytes that all checkpoints may take: older ones go first, two always stay; 0: no limit."""
     free_space_policy: Literal["fail", "prune"] = "fail"
     """On a full disk: the checkpoint fails and the run goes on, or older ones are removed first."""
     max_failures: Annotated[int, Field(ge=0, le=2**31 - 1)] = 3
