@@ -1,4 +1,4 @@
-"""What can go wrong, by whose fault it is: the exit code of every command follows from the class."""
+"""What can go wrong, by whose fault it is: the class decides the exit code of every command."""
 
 
 class MdappError(Exception):

@@ -1,12 +1,13 @@
 """The state a run starts from: a deck's system, spread over the ranks.
 
-Every rank walks the same source and keeps what lies in its subdomain, so that no rank ever holds the whole system.  A
-lattice is generated where it is needed; a file is parsed by one rank and handed on in blocks.
+Every rank walks the same source and keeps what lies in its subdomain, so that no rank ever holds
+the whole system.  A lattice is generated where it is needed; a file is parsed by one rank and
+handed on in blocks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from mpi4py import MPI
@@ -36,40 +37,49 @@ def source_of(deck: Deck) -> AtomSource:
     """
     system = deck.system
     if system.file is None:
-        fill = None if system.fill is None else [Fill(f.type, f.region, f.basis_types) for f in system.fill]
+        fill = None
+        if system.fill is not None:
+            fill = [Fill(f.type, f.region, f.basis_types) for f in system.fill]
         return LatticeSource(
-            style=str(system.lattice), constant=system.constant, density=system.density, vectors=system.vectors,
-            basis=system.basis, origin=system.origin, orient=system.orient, cells=system.cells, region=system.region,
-            boundary=system.periodic or (True, True, True), basis_types=system.basis_types, fill=fill,
+            style=str(system.lattice), constant=system.constant, density=system.density,
+            vectors=system.vectors, basis=system.basis, origin=system.origin, orient=system.orient,
+            cells=system.cells, region=system.region,
+            boundary=system.periodic or (True, True, True),
+            basis_types=system.basis_types, fill=fill,
             species=system.species, masses=system.masses, units=deck.units)
-    reader = {"auto": open_source, "lammps-data": LammpsDataSource, "extxyz": ExtxyzSource, "ase": read_with_ase}
-    return reader[system.format](deck.path(system.file), species=system.species, masses=system.masses,
-                                 units=deck.units, boundary=system.periodic)
+    readers: dict[str, Callable[..., AtomSource]] = {
+        "auto": open_source, "lammps-data": LammpsDataSource,
+        "extxyz": ExtxyzSource, "ase": read_with_ase}
+    return readers[system.format](deck.path(system.file), species=system.species,
+                                  masses=system.masses, units=deck.units, boundary=system.periodic)
 
 
 def shared_source(deck: Deck, comm: MPI.Comm) -> AtomSource:
     """`source_of`, with a file opened on rank 0 only; collective."""
     if deck.system.file is None:
         with agree(comm):
-            source = source_of(deck)
-        return source
+            return source_of(deck)
     local: AtomSource | None = None
     with agree(comm):
         if comm.rank == 0:
             local = source_of(deck)
-    facts = comm.bcast(None if local is None else (local.box, local.natoms, local.mass, tuple(local.species)))
+    facts = None
+    if local is not None:
+        facts = (local.box, local.natoms, local.mass, tuple(local.species))
+    facts = comm.bcast(facts)
     return BroadcastSource(comm, local, *facts)
 
 
 class BroadcastSource:
-    """An AtomSource that rank 0 reads and all ranks receive, block by block; `blocks` is collective."""
+    """An AtomSource that rank 0 reads and all ranks receive; `blocks` is collective."""
 
     def __init__(self, comm: MPI.Comm, local: AtomSource | None, box: Box, natoms: int,
                  mass: NDArray[np.float64], species: tuple[str, ...]):
         self.comm, self.local = comm, local
         self.box, self.natoms, self.mass, self.species = box, natoms, mass, species
 
-    def blocks(self, lo: NDArray[np.float64] | None = None, hi: NDArray[np.float64] | None = None) -> Iterator[Block]:
+    def blocks(self, lo: NDArray[np.float64] | None = None,
+               hi: NDArray[np.float64] | None = None) -> Iterator[Block]:
         """All blocks, whatever the hint: every rank must take part in each."""
         blocks = iter(self.local.blocks()) if self.local is not None else iter(())
         while True:
@@ -100,7 +110,8 @@ def owned_atoms(source: AtomSource, grid: RankGrid, comm: MPI.Comm) -> Atoms:
             if n + len(inside) > len(atoms.x):
                 atoms.reserve((n + len(inside)) * 5 // 4)
             part = slice(n, n + len(inside))
-            atoms.id[part], atoms.type[part], atoms.x[part] = block.id[inside], block.type[inside], block.x[inside]
+            atoms.id[part], atoms.type[part] = block.id[inside], block.type[inside]
+            atoms.x[part] = block.x[inside]
             atoms.v[part] = 0.0 if block.v is None else block.v[inside]
             atoms.image[part] = 0 if block.image is None else block.image[inside]
             atoms.nlocal += len(inside)
@@ -108,23 +119,24 @@ def owned_atoms(source: AtomSource, grid: RankGrid, comm: MPI.Comm) -> Atoms:
     total = np.array([atoms.nlocal], np.int64)
     comm.Allreduce(MPI.IN_PLACE, total, MPI.SUM)
     if total[0] != source.natoms:
-        raise InputError(f"system: {source.natoms - total[0]} of {source.natoms} atoms lie outside the box "
-                         f"{grid.box.lo.tolist()} to {grid.box.hi.tolist()}")
+        raise InputError(f"system: {source.natoms - total[0]} of {source.natoms} atoms lie outside "
+                         f"the box {grid.box.lo.tolist()} to {grid.box.hi.tolist()}")
     return atoms
 
 
 def set_velocities(deck: Deck, atoms: Atoms, box: Box, natoms: int, comm: MPI.Comm) -> None:
-    """Initial velocities as the deck wants them; those of the source stay where it names no temperature."""
+    """Initial velocities as the deck wants them; without a temperature those of the source."""
     system = deck.system
     if system.temperature is None:
         return
     n = atoms.nlocal
-    options = VelocityOptions(system.temperature, system.seed, system.velocities, system.distribution,
-                              system.zero_momentum, system.zero_rotation)
+    options = VelocityOptions(system.temperature, system.seed, system.velocities,
+                              system.distribution, system.zero_momentum, system.zero_rotation)
 
     def total(terms: NDArray[np.float64]) -> NDArray[np.float64]:
         return exact_sum(comm, lambda: (terms,), terms.shape[1])
 
-    atoms.v[:n] = create(options, UNITS[deck.units], id=atoms.id[:n], x=atoms.x[:n], mass=atoms.mass[atoms.type[:n]],
-                         natoms=natoms, total=total,
-                         unwrapped=atoms.x[:n] + atoms.image[:n] @ box.edges if system.zero_rotation else None)
+    unwrapped = atoms.x[:n] + atoms.image[:n] @ box.edges if system.zero_rotation else None
+    atoms.v[:n] = create(options, UNITS[deck.units], id=atoms.id[:n], x=atoms.x[:n],
+                         mass=atoms.mass[atoms.type[:n]], natoms=natoms, total=total,
+                         unwrapped=unwrapped)

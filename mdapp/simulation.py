@@ -1,7 +1,7 @@
 """A run: the parts that a deck asks for, and the loop over time steps.
 
-What holds at the end of every step, and lets the next one begin with half a kick: positions, velocities and forces belong
-to the same time; ghosts and lists are good for these positions.
+What holds at the end of every step, and lets the next one begin with half a kick: positions,
+velocities and forces belong to the same time; ghosts and lists are good for these positions.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mpi4py import MPI
@@ -32,8 +33,8 @@ from mdapp.perf.report import run_report
 from mdapp.perf.timers import Timers, process_age
 from mdapp.perf.warmup import compiled_once_a_node, exercise
 from mdapp.trajectory import Outputs
-from mdapp.trouble import closest_pair, check_motion
-from potentials.base import ForceRangeError, Result, Want
+from mdapp.trouble import check_motion, closest_pair
+from potentials.base import ForceRangeError, Potential, Result, Want
 from potentials.registry import PotentialError, make_potential
 
 
@@ -78,9 +79,9 @@ class Simulation:
             self.grid = RankGrid.for_rank(self.comm.rank, self.comm.size, self.box, deck.run.grid)
             self.kernel = self.potential.compiled(deck.run.precision, deck.run.deterministic)
         reach = self.potential.cutoff + deck.neighbors.skin
-        exact = deck.run.deterministic or not deck.neighbors.check    # lists may be outlived: see neighbors/clusters.py
-        self.compile_s = compiled_once_a_node(
-            self.comm, lambda: exercise(self.kernel, mass, self.units, reach, deck.run.threads, exact))
+        exact = deck.run.deterministic or not deck.neighbors.check   # see neighbors/clusters.py
+        self.compile_s = compiled_once_a_node(self.comm, lambda: exercise(
+            self.kernel, mass, self.units, reach, deck.run.threads, exact))
         reset_peak()
         self.bytes_fixed = resident_bytes()
 
@@ -88,8 +89,8 @@ class Simulation:
         set_velocities(deck, self.atoms, self.box, self.natoms, self.comm)
         self.halo = Halo(self.comm, self.grid, reach)
         self.clusters = ClusterList(reach, deck.run.threads, exact)
-        self.trigger = RebuildTrigger(self.comm, deck.neighbors.skin, deck.neighbors.every, deck.neighbors.delay,
-                                      deck.neighbors.check)
+        self.trigger = RebuildTrigger(self.comm, deck.neighbors.skin, deck.neighbors.every,
+                                      deck.neighbors.delay, deck.neighbors.check)
         self.integrator = VelocityVerlet(deck.run.timestep, self.units.ftm2v)
         self.thermo = Thermo(self.comm, self.units, self.natoms, deck.thermo.columns)
         self.outputs = Outputs(self.comm, deck.output, Path(out), self.species, mass)
@@ -100,7 +101,8 @@ class Simulation:
         self.start_to_first_step_s = 0.0
 
     @classmethod
-    def from_deck(cls, deck: Deck | Path | str, overrides: Sequence[str] = (), **options) -> Simulation:
+    def from_deck(cls, deck: Deck | Path | str, overrides: Sequence[str] = (),
+                  **options: Any) -> Simulation:
         """From a deck, or the path of one (TOML or LAMMPS script), with `key=value` overrides.
 
         Raises
@@ -142,7 +144,8 @@ class Simulation:
             with timers("output"):
                 if shown:
                     self._show(self.step - last + steps)
-                self.outputs.write(self.step, self.step * self.deck.run.timestep, self.box, self.atoms)
+                self.outputs.write(self.step, self.step * self.deck.run.timestep,
+                                   self.box, self.atoms)
             self.on_step(self.step)
         self.comm.Barrier()
         self.loop_s += time.perf_counter() - began
@@ -167,15 +170,16 @@ class Simulation:
         """Forces on the owned atoms at the present positions of atoms and ghosts."""
         atoms = self.atoms
         try:
-            self.result = self.kernel.compute(atoms.x[:atoms.ntotal], atoms.type[:atoms.ntotal], atoms.nlocal,
-                                              self.clusters, atoms.f, want)
-        except ForceRangeError as error:                 # the other ranks learn of it at the next agreement
+            self.result = self.kernel.compute(
+                atoms.x[:atoms.ntotal], atoms.type[:atoms.ntotal], atoms.nlocal,
+                self.clusters, atoms.f, want)
+        except ForceRangeError as error:       # the other ranks learn of it at the next agreement
             self._trouble = self._trouble or error
             self.result = Result(np.nan, np.full(6, np.nan))
         return self.result
 
     def _start(self) -> None:
-        """Lists and forces for the state at hand, and its thermo row, unless it has them already."""
+        """Lists, forces and thermo row of the state at hand, unless it has them already."""
         if self.result is None:
             self.rebuild()
             self.timers.reset()
@@ -187,11 +191,12 @@ class Simulation:
 
     def _thermo_due(self, step: int, last: int) -> bool:
         every = self.deck.thermo.every
-        return step == last or bool(every) and step % every == 0
+        return step == last or (every > 0 and step % every == 0)
 
     def _show(self, elapsed: int) -> None:
-        counters = {"step": self.step, "elapsed": elapsed, "time": self.step * self.deck.run.timestep,
-                    "dt": self.deck.run.timestep, "cpu": sum(self.timers.seconds.values()),
+        dt = self.deck.run.timestep
+        counters = {"step": self.step, "elapsed": elapsed, "time": self.step * dt, "dt": dt,
+                    "cpu": sum(self.timers.seconds.values()),
                     "nbuild": self.trigger.builds, "ndanger": self.trigger.dangerous}
         assert self.result is not None
         row = self.thermo.measure(self.atoms, self.box, self.result, counters)
@@ -204,28 +209,29 @@ class Simulation:
         """Raise on all ranks if an atom of any rank has run away, or forces left their range."""
         error: Exception | None = None
         if self._trouble is not None:
-            error = RunError(f"step {self.step}: {self._trouble}; two atoms nearly touch: check the start, shorten "
-                             "run.timestep, or set run.deterministic = false")
+            error = RunError(f"step {self.step}: {self._trouble}; two atoms nearly touch: check "
+                             "the start, shorten run.timestep, or set run.deterministic = false")
         try:
-            check_motion(self.atoms, self.deck.run.timestep, self.halo.reach, self.step, self.comm.rank)
+            check_motion(self.atoms, self.deck.run.timestep, self.halo.reach, self.step,
+                         self.comm.rank)
         except RunError as runaway:
             error = error or runaway
         settle(self.comm, error)
 
     def _explain_overlap(self) -> None:
-        """The energy is not a number though all positions are: name the atoms that lie on top of each other."""
+        """The energy is not a number though all positions are: name the atoms that overlap."""
         distance, ids = closest_pair(self.atoms, self.clusters)
         nearest, where = self.comm.allreduce((distance, self.comm.rank), MPI.MINLOC)
         ids = self.comm.bcast(ids, where)
-        raise RunError(f"step {self.step}: the energy is not a finite number; atoms {ids[0]} and {ids[1]} are "
-                       f"{nearest:.3g} apart: remove one of them, or move them apart")
+        raise RunError(f"step {self.step}: the energy is not a finite number; atoms {ids[0]} and "
+                       f"{ids[1]} are {nearest:.3g} apart: remove one of them, or move them apart")
 
     @property
     def state_hash(self) -> str:
-        """Order-independent hash of the state, 32 hexadecimal digits; see mdapp.model.state_hash."""
+        """Hash of the state, 32 hexadecimal digits, for any order; see mdapp.model.state_hash."""
         return state_hash(self.atoms, self.comm)
 
-    def report(self) -> dict:
+    def report(self) -> dict[str, Any]:
         """What `mdapp run --json` holds; collective."""
         return run_report(self)
 
@@ -233,10 +239,11 @@ class Simulation:
 def refuse_what_is_missing(deck: Deck) -> None:
     """Raise InputError for what a deck may say but this version cannot do yet."""
     if deck.checkpoint.every:
-        raise InputError("checkpoint.every: this version of mdapp does not write checkpoints; remove the key")
+        raise InputError("checkpoint.every: this version of mdapp does not write checkpoints; "
+                         "remove the key")
 
 
-def potential_of(deck: Deck, ntypes: int):
+def potential_of(deck: Deck, ntypes: int) -> Potential:
     """The potential of a deck, checked against the precision it is to run in.
 
     Raises

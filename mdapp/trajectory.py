@@ -1,13 +1,14 @@
 """Frames of a run, in the order of ids, written by rank 0 without holding a whole frame.
 
-Every rank sorts the ids of its atoms.  In each round all send the atoms up to a common id, chosen so that nobody sends
-more than a fixed number; rank 0 merges them and writes.  Ids may have gaps.
+Every rank sorts the ids of its atoms.  In each round all send the atoms up to a common id, chosen
+so that nobody sends more than a fixed number; rank 0 merges them and writes.  Ids may have gaps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mpi4py import MPI
@@ -30,14 +31,15 @@ class Outputs:
     InputError : a file cannot be written; the same error on all ranks
     """
 
-    def __init__(self, comm: MPI.Comm, outputs: Sequence[Output], folder: Path, species: Sequence[str],
-                 mass: NDArray[np.float64]):
+    def __init__(self, comm: MPI.Comm, outputs: Sequence[Output], folder: Path,
+                 species: Sequence[str], mass: NDArray[np.float64]):
         self.comm, self.outputs = comm, outputs
         self.writers: list[FrameWriter] = []
         with agree(comm):
             if comm.rank == 0:
-                self.writers = [FrameWriter(folder / o.file, o.kind, o.columns, species=species, mass=mass)
-                                for o in outputs]
+                self.writers = [
+                    FrameWriter(folder / o.file, o.kind, o.columns, species=species, mass=mass)
+                    for o in outputs]
         self.needs = comm.bcast([sorted(w.needs | {"id"}) for w in self.writers])
 
     def write(self, step: int, time: float, box: Box, atoms: Atoms) -> None:
@@ -59,12 +61,16 @@ class Outputs:
                 if self.comm.rank == 0:
                     self.writers[k].write(step, time, box, natoms, pieces)
             finally:
-                for _ in pieces:                           # ranks other than 0, and 0 after a failure, follow the rounds
+                for _ in pieces:       # ranks above 0, and 0 after a failure, follow the rounds
                     pass
 
 
-def pieces_by_id(comm: MPI.Comm, atoms: Atoms, names: Sequence[str]) -> Iterator[dict[str, NDArray]]:
-    """Arrays of all atoms in the order of ids, piece by piece, on rank 0; empty dictionaries elsewhere.  Collective."""
+def pieces_by_id(comm: MPI.Comm, atoms: Atoms,
+                 names: Sequence[str]) -> Iterator[dict[str, NDArray[Any]]]:
+    """Arrays of all atoms in the order of ids, piece by piece; collective.
+
+    Rank 0 gets the pieces, by name; the others get as many empty dictionaries.
+    """
     order = np.argsort(atoms.id[:atoms.nlocal], kind="stable")
     ids = atoms.id[order]
     share = max(1, ROUND_ATOMS // comm.size)
@@ -72,7 +78,9 @@ def pieces_by_id(comm: MPI.Comm, atoms: Atoms, names: Sequence[str]) -> Iterator
     nothing_left = np.iinfo(np.int64).max
     while True:
         last_full = first + share - 1
-        bound = ids[last_full] if last_full < len(ids) else ids[-1] if first < len(ids) else nothing_left
+        bound = nothing_left
+        if first < len(ids):
+            bound = ids[min(last_full, len(ids) - 1)]
         lowest = np.array([bound], np.int64)
         comm.Allreduce(MPI.IN_PLACE, lowest, MPI.MIN)
         if lowest[0] == nothing_left:

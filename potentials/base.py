@@ -1,15 +1,17 @@
 """The seam between the engine and a force law.
 
-The engine holds atoms, finds neighbours and talks to other ranks.  A potential gets arrays and gives back forces, and on
-request energy and virial; it knows nothing of MPI.  What it needs of the engine it declares:
+The engine holds atoms, finds neighbours and talks to other ranks.  A potential gets arrays and
+gives back forces, and on request energy and virial; it knows nothing of MPI.  What it needs of
+the engine it declares:
 
-    cutoff       range of the interaction of a site; the engine adds its skin and makes the halo that wide
-    scatters     it adds to the forces of ghosts, and the engine must send those back to their owners
+    cutoff       range of the interaction of a site; the halo is wider by the engine's skin
+    scatters     it adds to the forces of ghosts, which the engine must send back to their owners
     halo_fields  per-atom scalars that the engine must forward to ghosts between its passes
     precisions   which of double, mixed, single, bf16 it can do
     known        what it does not claim, e.g. {"continuous_energy": "not shifted at the cutoff"}
 
-A potential is a frozen description, cheap to send to every rank.  `compiled` turns it into a `Kernel` for one precision.
+A potential is a frozen description, cheap to send to every rank.  `compiled` turns it into a
+`Kernel` for one precision.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ class Result:
 
 
 class PairList(Protocol):
-    """What a cluster-pair kernel sees of the engine's neighbour list; mdapp.neighbors.clusters has the details."""
+    """What a cluster-pair kernel sees of the engine's list; see mdapp.neighbors.clusters."""
 
     slot_atom: NDArray[np.int32]
     nowned: int
@@ -58,17 +60,28 @@ class PairList(Protocol):
     exact: bool
     chunks: list[Any]
 
-    def coordinates(self, x: NDArray[np.float64]) -> NDArray[np.float64]: ...
-    def fixed_coordinates(self, x: NDArray[np.float64], unit: float) -> NDArray[np.int32]: ...
-    def types(self, type_: NDArray[np.int32]) -> NDArray[np.int32]: ...
-    def each(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]: ...
+    def coordinates(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """x (n, 3) packed by clusters: x0 x1 x2 x3 y0 .. z3 of each."""
+        ...
+
+    def fixed_coordinates(self, x: NDArray[np.float64], unit: float) -> NDArray[np.int32]:
+        """The same in whole multiples of `unit`, modulo 2^32."""
+        ...
+
+    def types(self, type_: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Types packed by slots, four a cluster."""
+        ...
+
+    def each(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
+        """work(item) of all items, in threads where there are several."""
+        ...
 
 
 class Kernel(Protocol):
     """A potential compiled for one precision."""
 
-    def compute(self, x: NDArray[np.float64], type_: NDArray[np.int32], nlocal: int, pairs: PairList,
-                f: NDArray[np.float64], want: Want) -> Result:
+    def compute(self, x: NDArray[np.float64], type_: NDArray[np.int32], nlocal: int,
+                pairs: PairList, f: NDArray[np.float64], want: Want) -> Result:
         """Write the forces on the owned atoms to f[:nlocal] and return what `want` asks for.
 
         Parameters
@@ -87,14 +100,39 @@ class Kernel(Protocol):
 class Potential(Protocol):
     """The description of a force law; see the module's head for what it declares."""
 
-    style: str
-    cutoff: float
-    scatters: bool
-    halo_fields: tuple[str, ...]
-    precisions: tuple[str, ...]
-    known: Mapping[str, str]
+    @property
+    def style(self) -> str:
+        """The name it goes by in decks and reports."""
+        ...
 
-    def compiled(self, precision: str, deterministic: bool) -> Kernel: ...
+    @property
+    def cutoff(self) -> float:
+        """Range of the interaction of a site, in length units."""
+        ...
+
+    @property
+    def scatters(self) -> bool:
+        """Whether it adds to the forces of ghosts."""
+        ...
+
+    @property
+    def halo_fields(self) -> tuple[str, ...]:
+        """Per-atom scalars that ghosts need between passes."""
+        ...
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """What `compiled` accepts."""
+        ...
+
+    @property
+    def known(self) -> Mapping[str, str]:
+        """What it does not claim, by the name of the property that fails."""
+        ...
+
+    def compiled(self, precision: str, deterministic: bool) -> Kernel:
+        """The kernel for one precision, with order-independent sums if `deterministic`."""
+        ...
 
 
 class ForceRangeError(ArithmeticError):

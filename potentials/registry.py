@@ -1,7 +1,8 @@
 """From the `[potential]` table of a deck, or a shorthand on a command line, to a potential.
 
-A style is a name and a function that makes the potential from the keys of its table.  Third parties add theirs by an entry
-point of the group `mdapp.potentials`, or name a file: `python:FILE.py:NAME`.
+A style is a name and a function that makes the potential from the keys of its table.  Third
+parties add theirs by an entry point of the group `mdapp.potentials`, or name a file:
+`python:FILE.py:NAME`.
 """
 
 from __future__ import annotations
@@ -39,11 +40,12 @@ def make_potential(style: str, parameters: Mapping[str, Any], ntypes: int) -> Po
     PotentialError : the style or a key is unknown, or a value cannot be used
     """
     factory = find_style(style)
-    known = [name for name, p in inspect.signature(factory).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    known = [name for name, p in inspect.signature(factory).parameters.items()
+             if p.kind is p.KEYWORD_ONLY]
     for key in parameters:
         if key not in known:
-            raise PotentialError(f"potential.{key}: unknown key of style {style}{nearest(key, known)}; "
-                                 f"it takes {', '.join(known)}")
+            raise PotentialError(f"potential.{key}: unknown key of style {style}"
+                                 f"{nearest(key, known)}; it takes {', '.join(known)}")
     try:
         return factory(ntypes, **parameters)
     except (TypeError, ValueError) as error:
@@ -64,7 +66,8 @@ def find_style(style: str) -> Factory:
         if entry.name == style:
             return entry.load()  # type: ignore[no-any-return]
     known = [*STYLES, *(entry.name for entry in offered)]
-    raise PotentialError(f"potential.style = {style!r}: unknown{nearest(style, known)}; there is {', '.join(known)}")
+    raise PotentialError(f"potential.style = {style!r}: unknown{nearest(style, known)}; "
+                         f"there is {', '.join(known)}")
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -3,8 +3,8 @@
     temp  = mvv2e sum m v^2 / ((3 N - 3) kB)
     P_ab  = nktv2p (mvv2e sum m v_a v_b + W_ab) / V,     press = mean of the diagonal
 
-Energies are per atom in lj units and of the whole system in metal units.  All sums over atoms are exact (parallel/reduce.py),
-so that a line does not depend on how the atoms are spread over ranks.
+Energies are per atom in lj units and of the whole system in metal units.  All sums over atoms are
+exact (parallel/reduce.py), so that a line does not depend on how the atoms are spread over ranks.
 """
 
 from __future__ import annotations
@@ -29,14 +29,18 @@ if TYPE_CHECKING:
 PIECE = 16384                 # atoms whose terms are laid out at a time
 
 HEADINGS = {
-    "step": "Step", "elapsed": "Elapsed", "time": "Time", "dt": "Dt", "cpu": "CPU", "atoms": "Atoms", "temp": "Temp",
-    "press": "Press", "pe": "PotEng", "ke": "KinEng", "etotal": "TotEng", "evdwl": "E_vdwl", "epair": "E_pair",
-    "emol": "E_mol", "enthalpy": "Enthalpy", "vol": "Volume", "density": "Density", "lx": "Lx", "ly": "Ly", "lz": "Lz",
-    "xlo": "Xlo", "xhi": "Xhi", "ylo": "Ylo", "yhi": "Yhi", "zlo": "Zlo", "zhi": "Zhi", "pxx": "Pxx", "pyy": "Pyy",
-    "pzz": "Pzz", "pxy": "Pxy", "pxz": "Pxz", "pyz": "Pyz", "nbuild": "Nbuild", "ndanger": "Ndanger",
+    "step": "Step", "elapsed": "Elapsed", "time": "Time", "dt": "Dt", "cpu": "CPU",
+    "atoms": "Atoms", "temp": "Temp", "press": "Press",
+    "pe": "PotEng", "ke": "KinEng", "etotal": "TotEng", "enthalpy": "Enthalpy",
+    "evdwl": "E_vdwl", "epair": "E_pair", "emol": "E_mol",
+    "vol": "Volume", "density": "Density", "lx": "Lx", "ly": "Ly", "lz": "Lz",
+    "xlo": "Xlo", "xhi": "Xhi", "ylo": "Ylo", "yhi": "Yhi", "zlo": "Zlo", "zhi": "Zhi",
+    "pxx": "Pxx", "pyy": "Pyy", "pzz": "Pzz", "pxy": "Pxy", "pxz": "Pxz", "pyz": "Pyz",
+    "nbuild": "Nbuild", "ndanger": "Ndanger",
 }
 INTEGERS = frozenset({"step", "elapsed", "atoms", "nbuild", "ndanger"})
-ALWAYS = ("step", "time", "temp", "pe", "ke", "etotal", "press", "pxx", "pyy", "pzz", "pyz", "pxz", "pxy", "vol")
+PRESSURES = ("pxx", "pyy", "pzz", "pyz", "pxz", "pxy")
+ALWAYS = ("step", "time", "temp", "pe", "ke", "etotal", "press", *PRESSURES, "vol")
 
 
 @dataclass
@@ -60,7 +64,8 @@ class Thermo:
         """The latest row."""
         return self.rows[-1]
 
-    def measure(self, atoms: Atoms, box: Box, result: Result, counters: dict[str, float]) -> dict[str, float]:
+    def measure(self, atoms: Atoms, box: Box, result: Result,
+                counters: dict[str, float]) -> dict[str, float]:
         """Append the row of the present state; collective.
 
         Parameters
@@ -77,15 +82,19 @@ class Thermo:
         scale = 1.0 / max(self.natoms, 1) if self.units.thermo_normalised else 1.0
         press = float(p[:3].mean())
         row = dict(counters) | {
-            "atoms": self.natoms, "temp": temp, "press": press, "pe": pe * scale, "ke": ke * scale,
-            "etotal": (pe + ke) * scale, "evdwl": pe * scale, "epair": pe * scale, "emol": 0.0,
-            "enthalpy": (pe + ke + press * box.volume / self.units.nktv2p) * scale, "vol": box.volume,
-            "density": self._density(atoms, box), **dict(zip(("pxx", "pyy", "pzz", "pyz", "pxz", "pxy"), p, strict=True)),
+            "atoms": self.natoms, "temp": temp, "press": press,
+            "pe": pe * scale, "ke": ke * scale, "etotal": (pe + ke) * scale,
+            "enthalpy": (pe + ke + press * box.volume / self.units.nktv2p) * scale,
+            "evdwl": pe * scale, "epair": pe * scale, "emol": 0.0,
+            "vol": box.volume, "density": self._density(atoms, box),
+            **dict(zip(PRESSURES, p, strict=True)),
             **{f"l{d}": box.lengths[k] for k, d in enumerate("xyz")},
-            **{f"{d}lo": box.lo[k] for k, d in enumerate("xyz")}, **{f"{d}hi": box.hi[k] for k, d in enumerate("xyz")},
+            **{f"{d}lo": box.lo[k] for k, d in enumerate("xyz")},
+            **{f"{d}hi": box.hi[k] for k, d in enumerate("xyz")},
         }
         kept = dict.fromkeys([*ALWAYS, *self.columns])
-        self.rows.append({name: int(row[name]) if name in INTEGERS else float(row[name]) for name in kept})
+        self.rows.append({name: int(row[name]) if name in INTEGERS else float(row[name])
+                          for name in kept})
         return self.rows[-1]
 
     def _density(self, atoms: Atoms, box: Box) -> float:
@@ -99,11 +108,13 @@ class Thermo:
 
     def header(self) -> str:
         """The line of headings, in LAMMPS's layout."""
-        return " ".join(f"{HEADINGS[c]:^10} " if c in INTEGERS else f"{HEADINGS[c]:^14}" for c in self.columns)
+        return " ".join(f"{HEADINGS[c]:^10} " if c in INTEGERS else f"{HEADINGS[c]:^14}"
+                        for c in self.columns)
 
     def line(self, row: dict[str, float]) -> str:
         """One row, in LAMMPS's layout."""
-        return " ".join(f"{int(row[c]):>10d} " if c in INTEGERS else f"{row[c]:< 14.8g}" for c in self.columns)
+        return " ".join(f"{int(row[c]):>10d} " if c in INTEGERS else f"{row[c]:< 14.8g}"
+                        for c in self.columns)
 
 
 def kinetic_terms(atoms: Atoms) -> Iterator[NDArray[np.float64]]:
@@ -119,7 +130,7 @@ def potential_terms(result: Result) -> Callable[[], Iterator[NDArray[np.float64]
     """Energy and virial, (n, 7) a piece: those of each atom, or this rank's share in one row."""
     def pieces() -> Iterator[NDArray[np.float64]]:
         if result.energies is None or result.virials is None:
-            yield np.concatenate([[result.energy], result.virial])[None]  # type: ignore[list-item]
+            yield np.concatenate([[result.energy], result.virial])[None]
             return
         for first in range(0, len(result.energies), PIECE):
             part = slice(first, first + PIECE)
@@ -129,6 +140,7 @@ def potential_terms(result: Result) -> Callable[[], Iterator[NDArray[np.float64]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fill_kinetic(v, type_, mass, first, last, terms):
+    """m v_a v_b of the atoms first..last-1; terms : (last - first, 6) float64, out."""
     for i in range(first, last):
         m = mass[type_[i]]
         vx, vy, vz = v[i, 0], v[i, 1], v[i, 2]

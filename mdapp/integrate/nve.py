@@ -5,8 +5,10 @@
     f(t + dt)   = -dE/dx at x(t + dt)                      the engine, between the two halves
     v(t + dt)   = v(t + dt/2) + dt/2 f(t + dt) / m
 
-The two half kicks are not merged into one between steps: their sum rounds otherwise than the two, and the trajectory would
-depend on when energies are printed.  W. C. Swope et al. 1982, doi 10.1063/1.442716.
+The two half kicks are not merged into one between steps: their sum rounds otherwise than the two,
+and the trajectory would depend on when energies are printed.
+
+W. C. Swope et al. 1982, doi 10.1063/1.442716.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from mdapp.model.atoms import Atoms
 
@@ -34,18 +37,21 @@ class VelocityVerlet:
 
     def first_half(self, atoms: Atoms) -> None:
         """Half a kick and the drift; positions are those of the next step afterwards."""
-        kick_drift(atoms.x, atoms.v, atoms.f, atoms.type, self._kicks(atoms), atoms.nlocal, self.timestep)
+        kick_drift(atoms.x, atoms.v, atoms.f, atoms.type, self._kicks(atoms), atoms.nlocal,
+                   self.timestep)
 
     def second_half(self, atoms: Atoms) -> None:
         """The other half of the kick, with the forces at the new positions."""
         kick(atoms.v, atoms.f, atoms.type, self._kicks(atoms), atoms.nlocal)
 
-    def _kicks(self, atoms: Atoms):
+    def _kicks(self, atoms: Atoms) -> NDArray[np.float64]:
+        """dt/2 / m of each type, (ntypes,), in velocities per force."""
         return 0.5 * self.timestep * self.ftm2v / atoms.mass
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def kick_drift(x, v, f, type_, kicks, n, dt):
+    """v += kicks[type] f, then x += dt v, of the first n atoms; x and v (cap, 3) in place."""
     for i in range(n):
         k = kicks[np.uint64(type_[i])]
         vx, vy, vz = v[i, 0] + k * f[i, 0], v[i, 1] + k * f[i, 1], v[i, 2] + k * f[i, 2]
@@ -57,6 +63,7 @@ def kick_drift(x, v, f, type_, kicks, n, dt):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def kick(v, f, type_, kicks, n):
+    """v += kicks[type] f of the first n atoms; v (cap, 3) in place."""
     for i in range(n):
         k = kicks[np.uint64(type_[i])]
         v[i, 0] += k * f[i, 0]

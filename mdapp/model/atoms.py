@@ -1,7 +1,10 @@
-"""The atoms of one rank, as plain arrays: first the `nlocal` owned ones, then the `nghost` copies of neighbours' atoms.
+"""The atoms of one rank, as plain arrays.
 
-Only owned atoms have velocities, forces and images that mean anything; ghosts carry position, id and type.  Arrays
-have a capacity that grows when it must and is never truncated to.  The state of a run is these arrays, the box and the step.
+First come the `nlocal` owned ones, then `nghost` copies of atoms that other ranks own.
+
+Only owned atoms have velocities, forces and images that mean anything; ghosts carry position, id
+and type.  Arrays have a capacity that grows when it must and is never truncated to.  The state of
+a run is these arrays, the box and the step.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-PER_ATOM = {           # name: (dtype, trailing shape); what an owned atom takes along when it moves to another rank
+# name: (dtype, trailing shape); what an owned atom takes along when it moves to another rank
+PER_ATOM = {
     "x": (np.float64, (3,)),
     "v": (np.float64, (3,)),
     "id": (np.int64, ()),
@@ -27,12 +31,13 @@ class Atoms:
 
     Attributes
     ----------
-    x : (cap, 3) float64, positions; owned ones are wrapped into the periodic box at every list build
+    x : (cap, 3) float64, positions; owned ones are wrapped into the box at every list build
     v : (cap, 3) float64, velocities
     f : (cap, 3) float64, forces
     id : (cap,) int64, global ids, unique, from 1
     type : (cap,) int32, index into `mass`, from 0
-    image : (cap, 3) int32, how often each periodic boundary was crossed: unwrapped = x + image * box lengths
+    image : (cap, 3) int32, how often each periodic boundary was crossed:
+        unwrapped = x + image * box lengths
     mass : (ntypes,) float64
     nlocal, nghost : counts
     """
@@ -49,6 +54,7 @@ class Atoms:
 
     @property
     def ntotal(self) -> int:
+        """Owned atoms and ghosts."""
         return self.nlocal + self.nghost
 
     def reserve(self, nlocal: int) -> None:
@@ -70,7 +76,7 @@ class Atoms:
             setattr(self, name, new)
 
     def reorder(self, order: NDArray[np.int32]) -> None:
-        """Bring the owned atoms into another order: atom k becomes what atom order[k] was.  Forces are not kept."""
+        """Reorder the owned atoms: atom k becomes what atom order[k] was.  Forces are not kept."""
         for name in PER_ATOM:
             array = getattr(self, name)
             array[:self.nlocal] = array[order]

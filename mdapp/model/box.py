@@ -1,9 +1,10 @@
 """The simulation cell: an origin, three edge vectors and, per axis, periodic or open.
 
-Fractional coordinates s and Cartesian positions r are related by r = lo + s @ edges, the rows of `edges`
-being the vectors a, b, c.  A run needs an orthogonal cell (`edges` diagonal, positive); single points take any.
-An open axis has edges too: they bound the lattice that was built and the volume that the pressure is quoted for,
-and are only a starting value for the decomposition, since atoms may leave them.
+Fractional coordinates s and Cartesian positions r are related by r = lo + s @ edges, the rows of
+`edges` being the vectors a, b, c.  A run needs an orthogonal cell (`edges` diagonal, positive);
+single points take any.  An open axis has edges too: they bound the lattice that was built and the
+volume that the pressure is quoted for, and are only a starting value for the decomposition, since
+atoms may leave them.
 """
 
 from __future__ import annotations
@@ -56,11 +57,13 @@ class Box:
         """
         edges = np.asarray(edges, np.float64)
         if not np.isfinite(edges).all() or abs(np.linalg.det(edges)) == 0.0:
-            raise ValueError(f"box: the edge vectors must be finite and span a volume, got {edges.tolist()}")
+            raise ValueError("box: the edge vectors must be finite and span a volume, "
+                             f"got {edges.tolist()}")
         return cls(np.asarray(lo, np.float64), edges, np.asarray(periodic, bool))
 
     @property
     def is_orthogonal(self) -> bool:
+        """Whether the edges lie along +x, +y, +z."""
         off_diagonal = self.edges - np.diag(np.diag(self.edges))
         return bool((off_diagonal == 0).all() and (np.diag(self.edges) > 0).all())
 
@@ -71,15 +74,19 @@ class Box:
 
     @property
     def hi(self) -> Vector:
-        return self.lo + self.edges.sum(axis=0)
+        """(3,) the corner opposite to `lo`."""
+        hi: Vector = self.lo + self.edges.sum(axis=0)
+        return hi
 
     @property
     def volume(self) -> float:
+        """Of the cell, whatever its handedness."""
         return float(abs(np.linalg.det(self.edges)))
 
     def heights(self) -> Vector:
         """(3,) distances between opposite faces."""
-        return 1.0 / np.linalg.norm(np.linalg.inv(self.edges), axis=0)
+        heights: Vector = 1.0 / np.linalg.norm(np.linalg.inv(self.edges), axis=0)
+        return heights
 
     def fractional(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, 3) fractional coordinates of (n, 3) positions."""

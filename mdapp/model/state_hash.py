@@ -1,8 +1,9 @@
-"""A hash of the state of all atoms that does not depend on their order or on the ranks that hold them.
+"""A hash of the state of all atoms, whatever their order and whichever ranks hold them.
 
-Each atom's id, position, velocity, type and image make seven-and-two words of 64 bits; a chain of bijective mixes turns them
-into one, and the words of all atoms are summed modulo 2^64, twice with different endings.  Integer sums commute, so any
-number of ranks gives the same 128 bits; an atom lost, doubled, swapped or changed by one bit gives others.
+Each atom's id, position, velocity, type and image make seven-and-two words of 64 bits; a chain of
+bijective mixes turns them into one, and the words of all atoms are summed modulo 2^64, twice with
+different endings.  Integer sums commute, so any number of ranks gives the same 128 bits; an atom
+lost, doubled, swapped or changed by one bit gives others.
 
     h = s1;  for each word w:  h = mix(h ^ w);      h1 = sum h,   h2 = sum mix(h ^ s2)
 
@@ -25,13 +26,15 @@ def state_hash(atoms: Atoms, comm: MPI.Comm) -> str:
     """32 hexadecimal digits, h1 then h2, of the owned atoms of all ranks; collective."""
     n = atoms.nlocal
     sums = np.zeros(2, np.uint64)
-    hash_atoms(atoms.id[:n], atoms.x[:n].view(np.uint64), atoms.v[:n].view(np.uint64), atoms.type[:n], atoms.image[:n], sums)
+    hash_atoms(atoms.id[:n], atoms.x[:n].view(np.uint64), atoms.v[:n].view(np.uint64),
+               atoms.type[:n], atoms.image[:n], sums)
     comm.Allreduce(MPI.IN_PLACE, sums, MPI.SUM)
     return f"{int(sums[0]):016x}{int(sums[1]):016x}"
 
 
 @njit(cache=True, nogil=True, inline="always")
 def mix(h):
+    """A bijection of 64-bit words in which every bit depends on every other."""
     h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return h ^ (h >> np.uint64(31))
@@ -39,11 +42,13 @@ def mix(h):
 
 @njit(cache=True, nogil=True, inline="always")
 def two_words(low, high):
+    """Two 32-bit integers as one word of 64."""
     return np.uint64(np.uint32(low)) | (np.uint64(np.uint32(high)) << np.uint64(32))
 
 
 @njit(cache=True, nogil=True)
 def hash_atoms(ids, x, v, types, image, sums):
+    """Add h1 and h2 of all atoms to sums (2,); x and v are (n, 3) bit patterns, uint64."""
     for i in range(len(ids)):
         h = mix(S1 ^ np.uint64(ids[i]))
         for d in range(3):

@@ -1,7 +1,8 @@
 """How the box is divided: a rectilinear grid of ranks, one subdomain each.
 
-Rank (cx, cy, cz) owns the atoms between planes[d][c_d] and planes[d][c_d + 1] on each axis d; the planes need not be evenly
-spaced.  Along an open axis the outermost subdomains reach to infinity, so every atom has an owner wherever it goes.
+Rank (cx, cy, cz) owns the atoms between planes[d][c_d] and planes[d][c_d + 1] on each axis d; the
+planes need not be evenly spaced.  Along an open axis the outermost subdomains reach to infinity,
+so every atom has an owner wherever it goes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NOBODY = -1                  # the neighbour across an open face
 
 
 def least_surface_grid(nranks: int, lengths: NDArray[np.float64]) -> tuple[int, int, int]:
-    """The factorisation of `nranks` whose subdomains of a box of edge `lengths` (3,) have the least surface."""
+    """The factors of `nranks` that cut a box of edge `lengths` (3,) with the least surface."""
     best, best_surface = (nranks, 1, 1), np.inf
     for px in (p for p in range(1, nranks + 1) if nranks % p == 0):
         for py in (p for p in range(1, nranks // px + 1) if (nranks // px) % p == 0):
@@ -49,7 +50,8 @@ class RankGrid:
     planes: tuple[NDArray[np.float64], ...]
 
     @classmethod
-    def for_rank(cls, rank: int, nranks: int, box: Box, shape: Sequence[int] | None = None) -> RankGrid:
+    def for_rank(cls, rank: int, nranks: int, box: Box,
+                 shape: Sequence[int] | None = None) -> RankGrid:
         """Evenly spaced planes in the given grid, or in the one of least surface.
 
         Raises
@@ -57,19 +59,22 @@ class RankGrid:
         InputError : the box is not orthogonal, or the grid is not one of `nranks` ranks
         """
         if not box.is_orthogonal:
-            raise InputError("box: runs need an orthogonal cell; use an orthogonal supercell, or `mdapp eval` for one point")
+            raise InputError("box: runs need an orthogonal cell; use an orthogonal supercell, "
+                             "or `mdapp eval` for one point")
         if shape is None:
             shape = least_surface_grid(nranks, box.lengths)
         px, py, pz = (int(p) for p in shape)
         if px * py * pz != nranks:
-            raise InputError(f"run.grid = [{px}, {py}, {pz}]: makes {px * py * pz} subdomains for {nranks} ranks; "
-                             f"its product must be {nranks}, or leave it out")
+            raise InputError(f"run.grid = [{px}, {py}, {pz}]: makes {px * py * pz} subdomains for "
+                             f"{nranks} ranks; its product must be {nranks}, or leave it out")
         coords = (rank // (py * pz), rank // pz % py, rank % pz)
-        planes = tuple(box.lo[d] + box.lengths[d] * np.arange(p + 1) / p for d, p in enumerate((px, py, pz)))
+        planes = tuple(box.lo[d] + box.lengths[d] * np.arange(p + 1) / p
+                       for d, p in enumerate((px, py, pz)))
         return cls(box, (px, py, pz), coords, planes)
 
     @property
     def nranks(self) -> int:
+        """Ranks in the grid."""
         px, py, pz = self.shape
         return px * py * pz
 
@@ -80,8 +85,8 @@ class RankGrid:
     def neighbor(self, axis: int, direction: int) -> tuple[int, float]:
         """(rank, shift) of the next subdomain below (-1) or above (+1) on an axis.
 
-        `shift` is what must be added to a coordinate of this rank to make it that rank's ghost.  Across an open face the
-        rank is NOBODY.
+        `shift` is what must be added to a coordinate of this rank to make it that rank's ghost.
+        Across an open face the rank is NOBODY.
         """
         c = self.coords[axis] + direction
         p, shift = self.shape[axis], 0.0
@@ -103,11 +108,12 @@ class RankGrid:
     @property
     def hi(self) -> NDArray[np.float64]:
         """(3,) upper corner, inf where the subdomain reaches out of an open face."""
-        return np.array([np.inf if c == self.shape[d] - 1 and not self.box.periodic[d] else self.planes[d][c + 1]
+        last = [c == p - 1 for c, p in zip(self.coords, self.shape, strict=True)]
+        return np.array([np.inf if last[d] and not self.box.periodic[d] else self.planes[d][c + 1]
                          for d, c in enumerate(self.coords)])
 
     def hops(self, axis: int, reach: float) -> int:
-        """How many subdomains away, at most and for any rank, atoms within `reach` of a face can lie."""
+        """How many subdomains away atoms within `reach` of a face can lie: the most of any rank."""
         widths = np.diff(self.planes[axis])
         p = self.shape[axis]
         most = 0
@@ -125,6 +131,6 @@ class RankGrid:
         return most
 
     def layer_of(self, axis: int, coordinate: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Index of the layer of subdomains that owns each coordinate; outside an open box the outermost one."""
+        """Index of the layer of subdomains that owns each coordinate, at an open end the last."""
         inner = self.planes[axis][1:-1]
         return np.searchsorted(inner, coordinate, side="right")

@@ -1,10 +1,12 @@
-"""Ghosts: copies of the atoms of other subdomains (and of periodic images) within reach of this one.
+"""Ghosts: copies of atoms of other subdomains, and of periodic images, within reach of this one.
 
-Six messages reach all 26 neighbours: along x down and up, then along y with the ghosts from x among the atoms to send, then
-along z.  Where the reach is wider than a subdomain, each axis takes several hops: what came from above is passed on below.
-Both directions of a hop are in flight at once; axes must wait for each other.  What is sent is decided once per list build
-(`borders`); between builds `forward` refreshes the positions along the same lists.  Ghosts carry their image shift, added
-by the sender, so that no minimum-image code exists anywhere and a pair has the same bits on every rank.
+Six messages reach all 26 neighbours: along x down and up, then along y with the ghosts from x
+among the atoms to send, then along z.  Where the reach is wider than a subdomain, each axis takes
+several hops: what came from above is passed on below.  Both directions of a hop are in flight at
+once; axes must wait for each other.  What is sent is decided once per list build (`borders`);
+between builds `forward` refreshes the positions along the same lists.  Ghosts carry their image
+shift, added by the sender, so that no minimum-image code exists anywhere and a pair has the same
+bits on every rank.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ class Message:
     Attributes
     ----------
     axis, direction : where the receiver lies
-    to, source : rank that gets the atoms, and rank on the other side, whose atoms come in; NOBODY across an open face
+    to : rank that gets the atoms, NOBODY across an open face
+    source : rank on the other side, whose atoms come in, or NOBODY
     shift : added to the coordinate on `axis`
     atoms : (n,) int32, indices of the atoms that go
     first, last : ghosts first..last-1 are the atoms that come in
@@ -47,6 +50,7 @@ class Message:
     buffer: NDArray[np.float64] | None = None
 
     def pack(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 3) positions as the receiver sees them, in the message's own buffer."""
         if self.buffer is None:
             self.buffer = np.empty((len(self.atoms), 3))
         gather_shifted(x, self.atoms, self.axis, self.shift, self.buffer)
@@ -66,24 +70,24 @@ class Halo:
         self.comm, self.grid, self.reach = comm, grid, reach
         self.hops = [grid.hops(axis, reach) for axis in range(3)]
         self.rounds: list[list[Message]] = []
-        self._links = {(axis, d): grid.neighbor(axis, d) for axis in range(3) for d in (BELOW, ABOVE)}
+        self._links = {(axis, d): grid.neighbor(axis, d)
+                       for axis in range(3) for d in (BELOW, ABOVE)}
 
     def borders(self, atoms: Atoms) -> None:
-        """Choose what to send, exchange it with ids and types, and leave nghost ghosts behind the owned atoms."""
+        """New ghosts behind the owned atoms: choose what goes, exchange it with ids and types."""
         atoms.nghost = 0
         self.rounds = []
         lo, hi = self.grid.lo, self.grid.hi
         for axis in range(3):
-            candidates = {d: (0, atoms.ntotal) for d in (BELOW, ABOVE)}
+            candidates = dict.fromkeys((BELOW, ABOVE), (0, atoms.ntotal))
             for _ in range(self.hops[axis]):
                 messages = []
                 for d in (BELOW, ABOVE):
                     to, shift = self._links[axis, d]
                     source, _ = self._links[axis, OPPOSITE[d]]
                     limit = lo[axis] + self.reach if d == BELOW else hi[axis] - self.reach
-                    first, last = candidates[d]
-                    chosen = select_near(atoms.x, axis, first, last, limit, d == BELOW) if to != NOBODY \
-                        else np.empty(0, np.int32)
+                    first, last = candidates[d] if to != NOBODY else (0, 0)
+                    chosen = select_near(atoms.x, axis, first, last, limit, d == BELOW)
                     messages.append(Message(axis, d, to, source, shift, chosen))
                 self._exchange_new(atoms, messages)
                 candidates = {m.direction: (m.first, m.last) for m in messages}
@@ -95,7 +99,8 @@ class Halo:
             pending = []
             for m in messages:
                 if m.source not in (NOBODY, self.comm.rank):
-                    pending.append(self.comm.Irecv(atoms.x[m.first:m.last], m.source, m.direction + 1))
+                    incoming = atoms.x[m.first:m.last]
+                    pending.append(self.comm.Irecv(incoming, m.source, m.direction + 1))
             for m in messages:
                 if m.to == self.comm.rank:
                     gather_shifted(atoms.x, m.atoms, m.axis, m.shift, atoms.x[m.first:m.last])
@@ -116,7 +121,8 @@ class Halo:
             pending, sent = [], []
             for m in messages:
                 if m.source not in (NOBODY, self.comm.rank):
-                    pending.append(self.comm.Irecv(array[m.first:m.last], m.source, m.direction + 1))
+                    received = array[m.first:m.last]
+                    pending.append(self.comm.Irecv(received, m.source, m.direction + 1))
             for m in messages:
                 if m.to == NOBODY:
                     continue
@@ -124,7 +130,7 @@ class Halo:
                 if m.to == self.comm.rank:
                     array[m.first:m.last] = values
                 else:
-                    sent.append(values)                    # kept alive until the message is on its way
+                    sent.append(values)                # kept alive until the message is gone
                     pending.append(self.comm.Isend(values, m.to, m.direction + 1))
             MPI.Request.Waitall(pending)
 
@@ -139,7 +145,8 @@ class Halo:
                 pending.append(self.comm.Irecv(count, m.source, m.direction + 1))
         for m in messages:
             if m.to not in (NOBODY, self.comm.rank):
-                pending.append(self.comm.Isend(np.array([len(m.atoms)], np.int64), m.to, m.direction + 1))
+                outgoing = np.array([len(m.atoms)], np.int64)
+                pending.append(self.comm.Isend(outgoing, m.to, m.direction + 1))
         MPI.Request.Waitall(pending)
         return [int(count[0]) for count in incoming]
 
@@ -153,6 +160,7 @@ def select_near(x, axis, first, last, limit, below):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def count_near(x, axis, first, last, limit, below):
+    """How many indices `fill_near` chooses."""
     count = 0
     for i in range(first, last):
         count += (x[i, axis] < limit) if below else (x[i, axis] >= limit)
@@ -161,6 +169,7 @@ def count_near(x, axis, first, last, limit, below):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fill_near(x, axis, first, last, limit, below, chosen):
+    """Indices in first..last-1 with x[:, axis] below (or not below) `limit`; chosen (n,), out."""
     count = 0
     for i in range(first, last):
         if (x[i, axis] < limit) if below else (x[i, axis] >= limit):

@@ -22,11 +22,13 @@ RECORD = np.dtype([(name, dtype, shape) for name, (dtype, shape) in PER_ATOM.ite
 def wrap(atoms: Atoms, box: Box) -> None:
     """Bring owned atoms back into the periodic box and count the crossings in their images."""
     for axis in np.flatnonzero(box.periodic):
-        wrap_axis(atoms.x, atoms.image, atoms.nlocal, axis, box.lo[axis], box.hi[axis], box.lengths[axis])
+        wrap_axis(atoms.x, atoms.image, atoms.nlocal, axis,
+                  box.lo[axis], box.hi[axis], box.lengths[axis])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def wrap_axis(x, image, n, axis, lo, hi, length):
+    """Bring x[:n, axis] into lo <= x < hi and count turns in image[:n, axis], both in place."""
     for i in range(n):
         value = x[i, axis]
         if value < lo or value >= hi:
@@ -42,7 +44,10 @@ def wrap_axis(x, image, n, axis, lo, hi, length):
 
 
 def migrate(comm: MPI.Comm, grid: RankGrid, atoms: Atoms) -> int:
-    """Hand over the atoms that other ranks own now; returns how many this rank sent.  Ghosts are dropped."""
+    """Hand over the atoms that other ranks own now; collective.
+
+    Ghosts are dropped.  Returns how many atoms this rank sent.
+    """
     atoms.nghost = 0
     sent = 0
     for axis in range(3):
@@ -70,8 +75,9 @@ def _migrate_axis(comm: MPI.Comm, grid: RankGrid, atoms: Atoms, axis: int) -> in
             append(atoms, _sendrecv(comm, grid, axis, direction, outgoing[direction]))
 
 
-def _sendrecv(comm: MPI.Comm, grid: RankGrid, axis: int, direction: int, records: NDArray) -> NDArray:
-    """Send records to the neighbour in `direction`, return those of the neighbour on the other side."""
+def _sendrecv(comm: MPI.Comm, grid: RankGrid, axis: int, direction: int,
+              records: NDArray) -> NDArray:
+    """Send records to the neighbour in `direction`, return those of the one on the other side."""
     to, _ = grid.neighbor(axis, direction)
     source, _ = grid.neighbor(axis, -direction)
     to, source = (MPI.PROC_NULL if rank == NOBODY else rank for rank in (to, source))

@@ -1,9 +1,10 @@
 """Sums over all atoms of all ranks that do not depend on the order of the terms.
 
-Floating-point addition rounds differently in every order, so that a sum over ranks changes with their number.  Here each
-term is cut into two integers on grids chosen from the largest term of all, and integers are added: 26 bits each, room for
-2^37 terms, and together the 52 bits that a double has (the two-level form of the binned sums of Demmel & Nguyen,
-doi 10.1109/ARITH.2013.9).  It costs two passes and two small reductions, which is nothing at the cadence of thermo output.
+Floating-point addition rounds differently in every order, so that a sum over ranks changes with
+their number.  Here each term is cut into two integers on grids chosen from the largest term of
+all, and integers are added: 26 bits each, room for 2^37 terms, and together the 52 bits that a
+double has (the two-level form of the binned sums of Demmel & Nguyen, doi 10.1109/ARITH.2013.9).
+It costs two passes and two small reductions, which is nothing at the cadence of thermo output.
 """
 
 from __future__ import annotations

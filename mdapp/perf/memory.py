@@ -1,7 +1,8 @@
 """Resident memory of this process, as the kernel counts it.
 
-What a run needs per atom is the peak since the atoms began to exist, less what the process held before: interpreter,
-libraries and compiled code.  Compilers peak too, so the kernel's high-water mark is reset in between where it can be.
+What a run needs per atom is the peak since the atoms began to exist, less what the process held
+before: interpreter, libraries and compiled code.  Compilers peak too, so the kernel's high-water
+mark is reset in between where it can be.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run did and how long it took: the numbers of `mdapp run --json` and LAMMPS's closing lines.
+"""What a run did and how long it took: the body of `mdapp run --json`, and LAMMPS's closing lines.
 
 The text keeps the form of LAMMPS's own report, so that the parsers people have keep working.
 """
@@ -20,16 +20,20 @@ def run_report(sim: Simulation) -> dict[str, Any]:
     """The body of `mdapp run --json`; collective."""
     comm, atoms = sim.comm, sim.atoms
     steps, loop_s = sim.steps_done, sim.loop_s
-    local = {"owned": atoms.nlocal, "ghosts": atoms.nghost, "cluster_pairs": sum(c.npairs for c in sim.clusters.chunks)}
-    memory = comm.allreduce(np.array([max(peak_bytes() - sim.bytes_fixed, 0), sim.bytes_fixed], np.int64))
+    local = {"owned": atoms.nlocal, "ghosts": atoms.nghost,
+             "cluster_pairs": sum(c.npairs for c in sim.clusters.chunks)}
+    beyond = max(peak_bytes() - sim.bytes_fixed, 0)
+    memory = comm.allreduce(np.array([beyond, sim.bytes_fixed], np.int64))
     rate = sim.natoms * steps / loop_s if loop_s and steps else 0.0
     return {
-        "state_hash": sim.state_hash, "atoms": sim.natoms, "ranks": comm.size, "threads": sim.deck.run.threads,
-        "grid": list(sim.grid.shape), "units": sim.units.name, "potential": sim.potential.style,
+        "state_hash": sim.state_hash, "atoms": sim.natoms,
+        "ranks": comm.size, "threads": sim.deck.run.threads, "grid": list(sim.grid.shape),
+        "units": sim.units.name, "potential": sim.potential.style,
         "precision": sim.deck.run.precision, "deterministic": sim.deck.run.deterministic,
         "timestep": sim.deck.run.timestep, "step": sim.step, "steps": steps, "loop_s": loop_s,
         "atom_steps_per_s": rate, "steps_per_s": steps / loop_s if loop_s else 0.0,
-        "compile_s": sim.compile_s, "setup_s": sim.setup_s, "start_to_first_step_s": sim.start_to_first_step_s,
+        "compile_s": sim.compile_s, "setup_s": sim.setup_s,
+        "start_to_first_step_s": sim.start_to_first_step_s,
         "bytes_per_atom": float(memory[0]) / max(sim.natoms, 1), "bytes_fixed": int(memory[1]),
         "neighbor_builds": sim.trigger.builds,
         "dangerous_builds": sim.trigger.dangerous if sim.trigger.check else None,
@@ -52,8 +56,8 @@ def over_ranks(comm: MPI.Comm, value: float) -> dict[str, Any]:
 
 def closing_lines(r: dict[str, Any], time_label: str) -> str:
     """The report of a finished run, for people and for parsers of LAMMPS logs."""
-    lines = [f"Loop time of {r['loop_s']:.6g} on {r['ranks'] * r['threads']} procs for {r['steps']} steps "
-             f"with {r['atoms']} atoms", ""]
+    lines = [f"Loop time of {r['loop_s']:.6g} on {r['ranks'] * r['threads']} procs "
+             f"for {r['steps']} steps with {r['atoms']} atoms", ""]
     if r["steps"] and r["loop_s"]:
         per_day = 86400 * r["steps_per_s"] * r["timestep"]
         unit, scale = ("ns/day", 1e-3) if time_label == "ps" else (f"{time_label}/day", 1.0)
@@ -63,22 +67,27 @@ def closing_lines(r: dict[str, Any], time_label: str) -> str:
               "-----------------------------------------------------------"]
     for name, t in r["phases"].items():
         share = 100 * t["avg"] / r["loop_s"] if r["loop_s"] else 0.0
-        lines.append(f"{name:<10} | {t['min']:<10.5g} | {t['avg']:<10.5g} | {t['max']:<10.5g} | {share:6.2f}")
+        lines.append(f"{name:<10} | {t['min']:<10.5g} | {t['avg']:<10.5g} | {t['max']:<10.5g} "
+                     f"| {share:6.2f}")
     lines.append("")
     for title, key in (("Nlocal", "owned"), ("Nghost", "ghosts"), ("Npairs", "cluster_pairs")):
         s = r["per_rank"][key]
         lines += [f"{title}: {s['avg']:14.6g} ave {s['max']:11.6g} max {s['min']:11.6g} min",
                   f"Histogram: {' '.join(map(str, s['histogram']))}"]
-    built = r["neighbor_builds"]
-    each = r["phases"]["neighbor"]["avg"] / (built * r["atoms"] / r["ranks"]) * 1e9 if built and r["atoms"] else 0.0
+    built, each = r["neighbor_builds"], ""
+    if built:
+        neighbor_s, share = r["phases"]["neighbor"]["avg"], max(r["atoms"], 1) / r["ranks"]
+        each = f" ({neighbor_s / (built * share) * 1e9:.0f} ns per atom and build, checks included)"
+    dangerous = r["dangerous_builds"]
     lines += ["", f"Partner clusters per cluster = {r['partners_per_cluster']:.2f} "
               f"({4 * r['partners_per_cluster'] + 4:.0f} lanes evaluated for an atom)",
-              f"Neighbor list builds = {built}" + (f" ({each:.0f} ns per atom and build, checks included)" if built else ""),
-              "Dangerous builds not checked" if r["dangerous_builds"] is None
-              else f"Dangerous builds = {r['dangerous_builds']}",
-              f"Memory: {r['bytes_per_atom']:.0f} bytes per atom, and {r['bytes_fixed'] / r['ranks'] / 2**20:.0f} MiB a rank "
-              "before the first",
-              f"Compile (or load compiled code): {r['compile_s']:.2f} s; set-up: {r['setup_s']:.2f} s"]
+              f"Neighbor list builds = {built}{each}",
+              "Dangerous builds not checked" if dangerous is None
+              else f"Dangerous builds = {dangerous}",
+              f"Memory: {r['bytes_per_atom']:.0f} bytes per atom, and "
+              f"{r['bytes_fixed'] / r['ranks'] / 2**20:.0f} MiB a rank before the first",
+              f"Compile (or load compiled code): {r['compile_s']:.2f} s; "
+              f"set-up: {r['setup_s']:.2f} s"]
     return "\n".join(lines)
 
 

@@ -24,6 +24,7 @@ class Timers:
 
     @contextmanager
     def __call__(self, phase: str) -> Iterator[None]:
+        """Add the time inside the `with` to a phase."""
         start = perf_counter()
         try:
             yield
@@ -35,8 +36,12 @@ class Timers:
         self.seconds = dict.fromkeys(PHASES, 0.0)
 
     def over_ranks(self, comm: MPI.Comm, loop_s: float) -> dict[str, dict[str, float]]:
-        """Minimum, mean and maximum of each phase over all ranks; `other` is what `loop_s` has beyond the timed phases."""
-        self.seconds["other"] = max(0.0, loop_s - sum(self.seconds[p] for p in PHASES if p != "other"))
+        """Minimum, mean and maximum of each phase over all ranks; collective.
+
+        The phase `other` is what the loop took, `loop_s`, beyond the timed phases.
+        """
+        timed = sum(self.seconds[p] for p in PHASES if p != "other")
+        self.seconds["other"] = max(0.0, loop_s - timed)
         mine = np.array([self.seconds[p] for p in PHASES])
         low, high, total = mine.copy(), mine.copy(), mine.copy()
         comm.Allreduce(MPI.IN_PLACE, low, MPI.MIN)
@@ -47,9 +52,9 @@ class Timers:
 
 
 def process_age() -> float:
-    """Seconds since this process was started by the system, imports included; NaN where that is not known."""
+    """Seconds since the system started this process, imports included; NaN where not known."""
     try:
-        after_boot = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-        return clock_gettime(time.CLOCK_BOOTTIME) - after_boot
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, AttributeError, IndexError):
         return float("nan")

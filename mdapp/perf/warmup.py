@@ -1,8 +1,8 @@
 """Compiling before the clock starts.
 
-Numba compiles a function at its first call.  A few atoms are led through a step of the very objects that a run is made of,
-so that nothing is left to compile in the loop.  On each node one rank goes first and leaves the machine code in the cache
-on disk; the others then load it.
+Numba compiles a function at its first call.  A few atoms are led through a step of the very
+objects that a run is made of, so that nothing is left to compile in the loop.  On each node one
+rank goes first and leaves the machine code in the cache on disk; the others then load it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 from mpi4py import MPI
+from numpy.typing import NDArray
 
 from mdapp.analysis.thermo import Thermo
 from mdapp.integrate.nve import VelocityVerlet
@@ -29,7 +30,7 @@ from potentials.base import Kernel, Want
 
 
 def compiled_once_a_node(comm: MPI.Comm, compile_all: Callable[[], None]) -> float:
-    """Call `compile_all` on one rank of each node, then on the others; returns the seconds it took."""
+    """Call `compile_all` on one rank of each node, then on the others; returns seconds taken."""
     began = time.perf_counter()
     node = comm.Split_type(MPI.COMM_TYPE_SHARED)
     first = node.rank == 0
@@ -43,7 +44,8 @@ def compiled_once_a_node(comm: MPI.Comm, compile_all: Callable[[], None]) -> flo
     return time.perf_counter() - began
 
 
-def exercise(kernel: Kernel, mass: np.ndarray, units: Units, reach: float, threads: int, exact: bool) -> None:
+def exercise(kernel: Kernel, mass: NDArray[np.float64], units: Units, reach: float, threads: int,
+             exact: bool) -> None:
     """One step of a few atoms of this rank alone, through everything that a loop calls."""
     comm = MPI.COMM_SELF
     box = Box.orthogonal(np.zeros(3), np.full(3, 2.0 * reach))
@@ -66,7 +68,8 @@ def exercise(kernel: Kernel, mass: np.ndarray, units: Units, reach: float, threa
     clusters.build(atoms.x[:atoms.ntotal], atoms.id[:atoms.ntotal], n)
     trigger.hold(atoms)
     for want in (Want.FORCES, Want.TOTALS):
-        result = kernel.compute(atoms.x[:atoms.ntotal], atoms.type[:atoms.ntotal], n, clusters, atoms.f, want)
+        result = kernel.compute(atoms.x[:atoms.ntotal], atoms.type[:atoms.ntotal], n,
+                                clusters, atoms.f, want)
     integrator.first_half(atoms)
     trigger.due(atoms)
     halo.forward(atoms)

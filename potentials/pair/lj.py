@@ -151,10 +151,12 @@ class PairEntry:
         for key in table:
             if key not in ("types", *PARAMETERS):
                 close = difflib.get_close_matches(key, PARAMETERS, n=1)
-                raise ValueError(f"pair.{key}: unknown key{f'; did you mean {close[0]}?' if close else ''}; "
+                hint = f"; did you mean {close[0]}?" if close else ""
+                raise ValueError(f"pair.{key}: unknown key{hint}; "
                                  f"it takes types, {', '.join(PARAMETERS)}")
-        return cls(kinds[0] - 1, kinds[1] - 1,
-                   {name: _number(f"pair.{name}", table[name]) for name in PARAMETERS if name in table})
+        values = {name: _number(f"pair.{name}", table[name])
+                  for name in PARAMETERS if name in table}
+        return cls(kinds[0] - 1, kinds[1] - 1, values)
 
 
 def _tables(pair: object) -> Sequence[Mapping[str, object]]:
@@ -177,5 +179,6 @@ def _per_type(name: str, value: object, ntypes: int) -> NDArray[np.float64]:
     given = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     values = [_number(name, v) for v in given]
     if len(values) not in (1, ntypes):
-        raise ValueError(f"{name}: {len(values)} values for {ntypes} atom types; give one, or one a type")
+        raise ValueError(f"{name}: {len(values)} values for {ntypes} atom types; "
+                         "give one, or one a type")
     return np.broadcast_to(np.array(values), ntypes).copy()
