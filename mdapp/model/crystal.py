@@ -172,7 +172,10 @@ def _scale(vectors: NDArray[np.float64], nbasis: int,
         raise InputError(f"system.{key}: {value} must be positive and finite")
     if density is None:
         return float(value)
-    return math.pow(nbasis / _triple_product(vectors) / density, 1.0 / 3.0)
+    scale = math.pow(nbasis / _triple_product(vectors) / density, 1.0 / 3.0)
+    if not math.isfinite(scale):
+        raise InputError(f"system.density: {density} is too small: the lattice spacing overflows")
+    return scale
 
 
 def _rotation(orient: ArrayLike) -> NDArray[np.float64]:

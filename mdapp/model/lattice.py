@@ -86,7 +86,7 @@ class LatticeSource:
         self.lattice = Lattice.make(style, constant=constant, density=density, vectors=vectors,
                                     basis=basis, origin=origin, orient=orient)
         lo, hi = self.lattice.corners(_box_region(cells, region))
-        self.box = Box.orthogonal(lo, hi, boundary)
+        self.box = _box(lo, hi, boundary)
         self._upper = np.where(boundary, hi - UPPER_FACE * ((hi - lo) * FACE_MARGIN), hi)
         fills = _fills(fill, basis_types, len(self.lattice.basis))
         types = [self._types(f) for f in fills]
@@ -122,6 +122,16 @@ class LatticeSource:
         if fill.region is None:
             return np.full(3, -np.inf), np.full(3, np.inf)
         return self.lattice.corners(_region("system.fill.region", fill.region, finite=False))
+
+
+def _box(lo: Vector, hi: Vector, boundary: Sequence[bool]) -> Box:
+    """The cell between two corners; InputError where spacings over- or underflow."""
+    try:
+        return Box.orthogonal(lo, hi, boundary)
+    except ValueError:
+        raise InputError(f"system: the lattice makes a box from {lo.tolist()} to {hi.tolist()}, "
+                         "whose edges must be positive and finite; check constant, density and "
+                         "cells against the units of the deck") from None
 
 
 def _fills(fill: Sequence[Fill] | None, basis_types: Sequence[int] | None,
@@ -194,7 +204,7 @@ class _SeparableSites:
         cell, ncells = 0, (i1 - i0) * (j1 - j0) * (k1 - k0)
         while cell < ncells:
             id_, type_, x = _empty_block()
-            n, cell = _separable_block(    # type: ignore[call-arg]
+            n, cell = _separable_block(
                 cell, i0, i1, j0, j1, k0, k1, first_id, self.types,
                 *self.coordinate, *self.keep, *self.before, id_, type_, x)
             if n:

@@ -148,3 +148,9 @@ def test_bad_arguments(change, words):
     with pytest.raises(InputError) as error:
         LatticeSource(**{**FCC, **change})
     assert all(word in str(error.value) for word in words), str(error.value)
+
+
+@pytest.mark.parametrize("size", [{"density": 1e-320}, {"constant": 1e308}])
+def test_a_lattice_without_a_finite_box_is_an_input_error(size):
+    with pytest.raises(InputError, match="system"):
+        LatticeSource(style="fcc", cells=[20, 20, 20], **size)
