@@ -6,15 +6,42 @@ can be told apart by a pipe.
 
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from mdapp.parallel.launcher import read_launch
+
 
 def text_stream(json_target: str | None) -> TextIO:
     """Return where text for people goes, given the value of `--json`."""
     return sys.stderr if json_target == "-" else sys.stdout
+
+
+def watched(stream: TextIO, launched: bool | None = None, launcher: int | None = None) -> bool:
+    """Whether somebody watches a stream on a terminal, so that a progress bar makes sense.
+
+    Open MPI puts a pseudo-terminal between each rank and itself even when its own output goes to a
+    file or a pipe. A process that was launched therefore asks where its launcher's output goes.
+
+    Parameters
+    ----------
+    launched, launcher
+        Whether a launcher started this process, and the launcher's process id; by default what the
+        environment says, and the parent.
+    """
+    if not stream.isatty():
+        return False
+    if not (read_launch().launcher != "none" if launched is None else launched):
+        return True
+    try:
+        parent = os.getppid() if launcher is None else launcher
+        output = str(Path(f"/proc/{parent}/fd/1").readlink())
+    except OSError:                          # no such process, another user's, or no /proc at all
+        return False
+    return output.startswith(("/dev/pts/", "/dev/tty", "/dev/console"))
 
 
 def write_json(target: str, schema: str, version: int, body: Mapping[str, Any]) -> None:

@@ -9,24 +9,34 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from mdapp.cli.inputs import load_input
-from mdapp.cli.output import text_stream, write_json
+from mdapp.cli.output import text_stream, watched, write_json
 from mdapp.errors import InputError
 
 
 def run(
-    path: Annotated[Path, typer.Argument(metavar="INPUT", help="A deck (TOML) or a LAMMPS script (in.*, *.in, *.lmp).")],
-    steps: Annotated[int | None, typer.Option("--steps", min=0, help="Steps to run, instead of up to run.steps.")] = None,
+    path: Annotated[Path, typer.Argument(
+        metavar="INPUT", help="A deck (TOML) or a LAMMPS script (in.*, *.in, *.lmp).")],
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", min=0, help="Steps to run, instead of up to run.steps."),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the deck; repeatable."),
     ] = None,
     variables: Annotated[
         list[str] | None,
-        typer.Option("--var", "-var", metavar="NAME=VALUE", help="Set an index variable of a LAMMPS script; repeatable."),
+        typer.Option("--var", "-var", metavar="NAME=VALUE",
+                     help="Set an index variable of a LAMMPS script; repeatable."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the run; default DECKNAME.run.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder of the run; default DECKNAME.run."),
+    ] = None,
     json_target: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON (- for stdout).")] = None,
+        str | None,
+        typer.Option("--json", metavar="FILE", help="Write the report as JSON (- for stdout)."),
+    ] = None,
 ) -> int:
     """Run molecular dynamics.
 
@@ -35,7 +45,7 @@ def run(
       mdapp run examples/lj_melt/deck.toml
       mdapp run examples/lj_melt/in.lj --var x=2 --set run.precision=mixed
       mpirun -n 2 mdapp run examples/lj_melt/deck.toml --json report.json
-    """
+    """  # noqa: D301 - the parser looks for a backspace character, where lines are kept as they are
     from mdapp.parallel.agree import agree
     from mdapp.parallel.world import world
     from mdapp.simulation import Simulation
@@ -49,7 +59,7 @@ def run(
     show = Console(text_stream(json_target) if comm.rank == 0 else None)
     for note in deck.notes:
         show.line(f"note: {note}")
-    sim = Simulation(deck, comm, folder, on_thermo=show.thermo, on_step=show.step)
+    sim = Simulation(deck, comm, folder, on_thermo=show.thermo, on_step=lambda _: show.step())
     show.begin(sim, deck.run.steps if steps is None else steps)
     sim.run(steps)
     show.end_bar()
@@ -110,21 +120,22 @@ class Console:
         self.sim = sim
         px, py, pz = sim.grid.shape
         skin = sim.deck.neighbors.skin
-        self.line(f"mdapp: {sim.natoms} atoms, {sim.potential.style}, {sim.deck.run.precision} precision"
-                  f"{', deterministic' if sim.deck.run.deterministic else ''}; {sim.units.name} units, "
-                  f"dt = {sim.deck.run.timestep:g} {sim.units.time_label}\n"
-                  f"  {sim.comm.size} ranks as {px} x {py} x {pz}, {sim.deck.run.threads} threads each; box "
+        how = sim.deck.run
+        self.line(f"mdapp: {sim.natoms} atoms, {sim.potential.style}, {how.precision} precision"
+                  f"{', deterministic' if how.deterministic else ''}; {sim.units.name} units, "
+                  f"dt = {how.timestep:g} {sim.units.time_label}\n"
+                  f"  {sim.comm.size} ranks as {px} x {py} x {pz}, {how.threads} threads each; box "
                   f"{' x '.join(f'{length:g}' for length in sim.box.lengths)}; "
                   f"cutoff {sim.potential.cutoff:g} + skin {skin:g}")
         self.line(sim.thermo.header())
-        if self.stream is not None and self.stream.isatty() and steps:
+        if self.stream is not None and steps and watched(self.stream):
             self._start_bar(steps)
 
     def thermo(self, row: dict[str, float]) -> None:
         """Print a thermo line."""
         self.line(self.sim.thermo.line(row))
 
-    def step(self, step: int) -> None:
+    def step(self) -> None:
         """Move the progress bar on."""
         if self.bar is not None:
             done = self.sim.step
@@ -141,9 +152,10 @@ class Console:
         from rich.console import Console as RichConsole
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.bar = Progress(TextColumn("step {task.completed:.0f}/{task.total:.0f}"), BarColumn(),
-                            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), transient=True,
-                            console=RichConsole(file=self.stream))
+        self.bar = Progress(
+            TextColumn("step {task.completed:.0f}/{task.total:.0f}"), BarColumn(),
+            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
+            transient=True, console=RichConsole(file=self.stream))
         self.bar.add_task("run", total=steps, rate="")
         self.began = time.monotonic()
         self.bar.start()
