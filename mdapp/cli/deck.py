@@ -30,14 +30,14 @@ def deck(
         typer.Option("--json", metavar="FILE", help="Write the answer as JSON (- for stdout)."),
     ] = None,
 ) -> int:
-    r"""Check a deck and show it with all defaults, or print the schema of decks.
+    """Check a deck and show it with all defaults, or print the schema of decks.
 
     \b
     Examples:
       mdapp deck --schema > deck.schema.json
       mdapp deck examples/lj_melt/deck.toml
       mdapp deck in.lj --set run.threads=4 --json -
-    """
+    """  # noqa: D301 - the parser looks for a backspace character
     if schema == (path is not None):
         raise InputError("give either a DECK or --schema (see `mdapp deck --help`)")
     if path is None:

@@ -27,7 +27,7 @@ def doctor(
         typer.Option("--json", metavar="FILE", help="Write the verdicts as JSON (- for stdout)."),
     ] = None,
 ) -> int:
-    r"""Check MPI, HDF5, threads and packages: a verdict and a fix for each.
+    """Check MPI, HDF5, threads and packages: a verdict and a fix for each.
 
     \b
     Examples:
@@ -36,7 +36,7 @@ def doctor(
       mpirun -n 4 mdapp doctor
 
     Exit code 1 if any line is bad. Warnings do not count.
-    """
+    """  # noqa: D301 - the parser looks for a backspace character
     launch = read_launch()
     reports, started = _start(launch)
     if launch.rank != 0:

@@ -74,7 +74,7 @@ def _mdapp(
         ),
     ] = False,
 ) -> None:
-    r"""Molecular dynamics for scaling studies, new potentials and storage.
+    """Molecular dynamics for scaling studies, new potentials and storage.
 
     \b
     Examples:
@@ -83,7 +83,7 @@ def _mdapp(
       mdapp doctor
 
     Exit codes: 0 done, 1 the answer is bad, 2 wrong use or bad input, 3 internal error.
-    """
+    """  # noqa: D301 - the parser looks for a backspace character
 
 
 def invoke(arguments: Sequence[str]) -> int:
