@@ -1,24 +1,26 @@
 """Vector registers as values inside Numba functions.
 
-Numba reaches the SIMD units only through LLVM's loop vectoriser, which gives up on the small fixed blocks (four atoms
-against four atoms) that a cluster-pair kernel is made of.  Here a register is a Numba type of its own, a fixed number of
-lanes of one scalar, lowered to an LLVM vector.  Formulas are then written once, in ordinary arithmetic, and mean one pair
-of atoms when given scalars and a whole register of pairs when given vectors:
+Numba reaches the SIMD units only through LLVM's loop vectoriser, which gives up on the small
+fixed blocks (four atoms against four atoms) that a cluster-pair kernel is made of.  Here a
+register is a Numba type of its own, a fixed number of lanes of one scalar, lowered to an LLVM
+vector.  Formulas are then written once, in ordinary arithmetic, and mean one pair of atoms when
+given scalars and a whole register of pairs when given vectors:
 
     def lennard_jones(r2, c6, c12): ...
 
-The lane count need not be a register of the machine: LLVM splits wider vectors and widens narrower ones.
+The lane count need not be a register of the machine: LLVM splits wider vectors and widens
+narrower ones.
 
-Nothing here carries fast-math flags: an expression rounds in the order in which it is written, fused only where `fma` is
-called, so that all variants of a kernel give the same bits.  Python numbers mix with vectors and take the vector's scalar
-type: 2.0 * v stays single precision when v is.
+Nothing here carries fast-math flags: an expression rounds in the order in which it is written,
+fused only where `fma` is called, so that all variants of a kernel give the same bits.  Python
+numbers mix with vectors and take the vector's scalar type: 2.0 * v stays single precision when v
+is.
 """
 
 from __future__ import annotations
 
 import operator
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -27,12 +29,15 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic
 
-_LLVM = {types.float64: ir.DoubleType(), types.float32: ir.FloatType(), types.int64: ir.IntType(64),
-         types.int32: ir.IntType(32), types.boolean: ir.IntType(1)}
+_LLVM = {types.float64: ir.DoubleType(), types.float32: ir.FloatType(),
+         types.int64: ir.IntType(64), types.int32: ir.IntType(32), types.boolean: ir.IntType(1)}
 
 
 class Vector(types.Type):
-    """Numba type of `lanes` values of `scalar` (float64, float32, int64, int32 or boolean) in one register."""
+    """Numba type of a register of `lanes` values of `scalar`.
+
+    The scalar is one of float64, float32, int64, int32 and boolean.
+    """
 
     def __init__(self, scalar: types.Type, lanes: int):
         self.scalar, self.lanes = scalar, lanes
@@ -40,10 +45,12 @@ class Vector(types.Type):
 
     @property
     def llvm(self) -> ir.VectorType:
+        """The type in LLVM's terms."""
         return ir.VectorType(_LLVM[self.scalar], self.lanes)
 
     @property
     def is_float(self) -> bool:
+        """Whether lanes are floating-point numbers."""
         return self.scalar in (types.float32, types.float64)
 
 
@@ -54,15 +61,18 @@ class _VectorModel(models.PrimitiveModel):
 
 
 def mask_of(vector: Vector) -> Vector:
+    """The type of comparisons of such vectors: as many booleans."""
     return Vector(types.boolean, vector.lanes)
 
 
-# ---- arithmetic and comparison operators ----------------------------------------------------------------------------
+# Arithmetic and comparison operators.
 
-_FLOAT_OPS = {operator.add: "fadd", operator.sub: "fsub", operator.mul: "fmul", operator.truediv: "fdiv"}
+_FLOAT_OPS = {operator.add: "fadd", operator.sub: "fsub",
+              operator.mul: "fmul", operator.truediv: "fdiv"}
 _INT_OPS = {operator.add: "add", operator.sub: "sub", operator.mul: "mul"}
 _INPLACE = {operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul}
-_COMPARISONS = {operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">=", operator.ne: "!="}
+_COMPARISONS = {operator.lt: "<", operator.le: "<=",
+                operator.gt: ">", operator.ge: ">=", operator.ne: "!="}
 _LOGIC = {operator.and_: "and_", operator.or_: "or_"}
 
 
@@ -76,7 +86,7 @@ def _vector_among(args):
 
 
 def _operands(context, builder, sig, args):
-    """LLVM values of both operands as vectors of one type; numbers are rounded to the scalar type and spread."""
+    """The vector type, and both operands as LLVM values of it; numbers are rounded and spread."""
     vector = _vector_among(sig.args)
     return vector, [value if ty == vector else
                     _splat(builder, context.cast(builder, value, ty, vector.scalar), vector)
@@ -84,8 +94,8 @@ def _operands(context, builder, sig, args):
 
 
 def _splat(builder, value, vector):
-    if vector.scalar == types.boolean and value.type != ir.IntType(1):      # Numba keeps booleans in bytes
-        value = builder.trunc(value, ir.IntType(1))
+    if vector.scalar == types.boolean and value.type != ir.IntType(1):
+        value = builder.trunc(value, ir.IntType(1))       # Numba keeps booleans in bytes
     one = builder.insert_element(ir.Constant(vector.llvm, ir.Undefined), value, ir.IntType(32)(0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), vector.lanes), [0] * vector.lanes)
     return builder.shuffle_vector(one, ir.Constant(vector.llvm, ir.Undefined), zeros)
@@ -159,13 +169,15 @@ def _convert(builder, value, source, target):
         return value
     if not source.is_float:
         return builder.sitofp(value, target.llvm)
-    return builder.fpext(value, target.llvm) if target.scalar == types.float64 else builder.fptrunc(value, target.llvm)
+    if target.scalar == types.float64:
+        return builder.fpext(value, target.llvm)
+    return builder.fptrunc(value, target.llvm)
 
 
-# ---- intrinsics -----------------------------------------------------------------------------------------------------
+# Intrinsics: what compiled code calls by name.
 
 def _element(context, builder, array_type, array, index_type, index):
-    """Pointer to array[index] of a one-dimensional C-contiguous array, without bounds or wrap-around tests."""
+    """Pointer to array[index] of a 1-D contiguous array, without tests of bounds or wrap-around."""
     struct = context.make_array(array_type)(context, builder, array)
     index = context.cast(builder, index, index_type, types.intp)
     return builder.gep(struct.data, [index])
@@ -178,12 +190,12 @@ def _load(builder, pointer, vector):
 
 
 def _constant_int(literal) -> int:
-    return literal.literal_value
+    return int(literal.literal_value)
 
 
 @intrinsic(prefer_literal=True)
 def load(typingctx, array, index, lanes):
-    """The `lanes` (a literal) consecutive elements array[index], array[index+1], ... of a 1-D contiguous array."""
+    """array[index], array[index+1], ...: `lanes` (a literal) elements of a 1-D contiguous array."""
     vector = Vector(array.dtype, _constant_int(lanes))
 
     def codegen(context, builder, sig, args):
@@ -211,7 +223,8 @@ def store(typingctx, array, index, value):
 
     def codegen(context, builder, sig, args):
         pointer = _element(context, builder, sig.args[0], args[0], sig.args[1], args[1])
-        instruction = builder.store(args[2], builder.bitcast(pointer, sig.args[2].llvm.as_pointer()))
+        pointer = builder.bitcast(pointer, sig.args[2].llvm.as_pointer())
+        instruction = builder.store(args[2], pointer)
         instruction.align = 4
         return context.get_dummy_value()
 
@@ -222,7 +235,11 @@ def store(typingctx, array, index, value):
 def splat(typingctx, value, lanes):
     """A vector of `lanes` (a literal) copies of a scalar."""
     vector = Vector(types.unliteral(value), _constant_int(lanes))
-    return vector(value, lanes), lambda context, builder, sig, args: _splat(builder, args[0], vector)
+
+    def codegen(context, builder, sig, args):
+        return _splat(builder, args[0], vector)
+
+    return vector(value, lanes), codegen
 
 
 def _shuffle(builder, value, indices):
@@ -245,7 +262,10 @@ def tile(typingctx, value, repeats):
 
 @intrinsic(prefer_literal=True)
 def spread(typingctx, value, repeats, first, count):
-    """Lanes first, first+1, ..., first+count-1 (literals), each `repeats` times: a b c d -> a a a a b b b b for (4, 0, 2)."""
+    """Lanes first, ..., first+count-1, each `repeats` times; all three are literals.
+
+    a b c d -> a a a a b b b b for repeats, first, count = 4, 0, 2.
+    """
     n, start, number = _constant_int(repeats), _constant_int(first), _constant_int(count)
     result = Vector(value.scalar, n * number)
 
@@ -267,7 +287,7 @@ def fold(typingctx, value, lanes):
 
     def codegen(context, builder, sig, args):
         current, size = args[0], value.lanes
-        while size > width:                       # by halves: one shuffle a halving, none where a half is a register
+        while size > width:        # by halves: one shuffle each, none where a half is a register
             size //= 2
             current = _add_lanes(builder, value, _shuffle(builder, current, range(size)),
                                  _shuffle(builder, current, range(size, 2 * size)))
@@ -282,18 +302,22 @@ def fold_two(typingctx, a, b):
     result = Vector(a.scalar, 8)
 
     def codegen(context, builder, sig, args):
-        halves = [_add_lanes(builder, a, _shuffle(builder, v, range(8)), _shuffle(builder, v, range(8, 16)))
-                  for v in args]
-        low, high = (ir.Constant(ir.VectorType(ir.IntType(32), 8), [*range(k, k + 4), *range(8 + k, 12 + k)])
-                     for k in (0, 4))
-        return _add_lanes(builder, a, builder.shuffle_vector(*halves, low), builder.shuffle_vector(*halves, high))
+        eight = ir.VectorType(ir.IntType(32), 8)
+        halves = [_add_lanes(builder, a, _shuffle(builder, v, range(8)),
+                             _shuffle(builder, v, range(8, 16))) for v in args]
+        low, high = (ir.Constant(eight, [*range(k, k + 4), *range(8 + k, 12 + k)]) for k in (0, 4))
+        return _add_lanes(builder, a, builder.shuffle_vector(*halves, low),
+                          builder.shuffle_vector(*halves, high))
 
     return result(a, b), codegen
 
 
 @intrinsic(prefer_literal=True)
 def reduce_blocks(typingctx, value, width):
-    """Sums of the consecutive blocks of `width` (a literal) lanes: a b c d e f g h -> a+b+c+d e+f+g+h for 4."""
+    """Sums of the consecutive blocks of `width` (a literal) lanes.
+
+    a b c d e f g h -> a+b+c+d e+f+g+h for 4.
+    """
     block = _constant_int(width)
     count = value.lanes // block
     result = Vector(value.scalar, count)
@@ -357,20 +381,27 @@ def any_lane(typingctx, mask):
 @intrinsic
 def bits_of_mask(typingctx, mask):
     """The lanes of a mask of sixteen as the bits of a uint16, lane 0 lowest."""
-    return types.uint16(mask), lambda context, builder, sig, args: builder.bitcast(args[0], ir.IntType(16))
+    def codegen(context, builder, sig, args):
+        return builder.bitcast(args[0], ir.IntType(16))
+
+    return types.uint16(mask), codegen
 
 
 @intrinsic
 def mask_of_bits(typingctx, bits):
     """The mask of sixteen lanes whose bits a uint16 holds."""
     result = Vector(types.boolean, 16)
-    return result(types.uint16), lambda context, builder, sig, args: builder.bitcast(args[0], result.llvm)
+
+    def codegen(context, builder, sig, args):
+        return builder.bitcast(args[0], result.llvm)
+
+    return result(types.uint16), codegen
 
 
 def _call_llvm(builder, name, vector, args):
     suffix = f"v{vector.lanes}{'f64' if vector.scalar == types.float64 else 'f32'}"
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(vector.llvm, [vector.llvm] * len(args)), f"llvm.{name}.{suffix}")
+    kind = ir.FunctionType(vector.llvm, [vector.llvm] * len(args))
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.{suffix}")
     return builder.call(function, args)
 
 
@@ -385,11 +416,13 @@ def fma(typingctx, a, b, c):
 
 @intrinsic
 def sqrt(typingctx, a):
+    """Square roots, correctly rounded; NaN of negative lanes."""
     return a(a), lambda context, builder, sig, args: _call_llvm(builder, "sqrt", a, args)
 
 
 @intrinsic
 def absolute(typingctx, a):
+    """Absolute values."""
     return a(a), lambda context, builder, sig, args: _call_llvm(builder, "fabs", a, args)
 
 
@@ -422,7 +455,7 @@ def not_below(typingctx, a, b):
 
 @intrinsic(prefer_literal=True)
 def off_diagonal(typingctx, width):
-    """Mask of width * width lanes (a literal) that is unset where lane // width equals lane % width."""
+    """Mask of width * width lanes, unset where lane // width == lane % width; a literal width."""
     n = _constant_int(width)
     result = Vector(types.boolean, n * n)
 
@@ -440,7 +473,8 @@ def splat_row(typingctx, table, count, lanes):
 
     def codegen(context, builder, sig, args):
         base = _element(context, builder, sig.args[0], args[0], types.intp, ir.IntType(64)(0))
-        rows = [_splat(builder, builder.load(builder.gep(base, [ir.IntType(64)(k)])), vector) for k in range(n)]
+        entries = [builder.load(builder.gep(base, [ir.IntType(64)(k)])) for k in range(n)]
+        rows = [_splat(builder, entry, vector) for entry in entries]
         return context.make_tuple(builder, result, rows)
 
     return result(table, count, lanes), codegen
