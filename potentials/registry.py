@@ -1,8 +1,7 @@
 """From the `[potential]` table of a deck, or a shorthand on a command line, to a potential.
 
 A style is a name and a function that makes the potential from the keys of its table.  Third
-parties add theirs by an entry point of the group `mdapp.potentials`, or name a file:
-`python:FILE.py:NAME`.
+parties add theirs by an entry point of the group `mdapp.potentials`.
 """
 
 from __future__ import annotations
