@@ -1,0 +1,149 @@
+"""Blocks: runs of consecutive atoms of one writer, each with a checksum for every field.
+
+A row of the table says where a block's bytes lie in the file, what they must sum to, and which
+atoms and which part of space they hold; so a reader needs neither HDF5 nor the writer's number of
+ranks to find, verify or hand out atoms.
+
+The CRC is taken on the run's own array just before the bytes go into a write call: what happens to
+them later, in HDF5, MPI-IO, the kernel or on the disk, shows. One block of one field is a megabyte
+and a half, so that the write finds in the cache what the CRC has just read, and no copy of the
+state is ever made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from mdapp.model.state_hash import S1, S2, hash_atoms, mix, two_words
+from mdapp.storage.envelope import crc_of
+from mdapp.storage.files import raw
+
+Table = NDArray[Any]
+
+
+def row_dtype(nfields: int) -> np.dtype[Any]:
+    """Type of a row, packed and little-endian: 80 bytes and 12 for each field."""
+    return np.dtype(
+        [
+            ("first", "<u8"), ("count", "<u4"), ("writer", "<u4"),
+            ("bbox_lo", "<f8", (3,)), ("bbox_hi", "<f8", (3,)),
+            ("id_min", "<u8"), ("id_max", "<u8"),
+            ("offset", "<u8", (nfields,)), ("crc", "<u4", (nfields,)),
+        ]
+    )  # fmt: skip
+
+
+def make_table(arrays: Sequence[NDArray[Any]], writer: int, block_atoms: int) -> Table:
+    """Rows of one writer's atoms: everything but `first`, `offset` and `crc`, which come later.
+
+    Parameters
+    ----------
+    arrays
+        The fields, id and x first.
+    """
+    n = len(arrays[0])
+    table = np.zeros(-(-n // block_atoms), row_dtype(len(arrays)))
+    table["writer"] = writer
+    table["count"] = np.minimum(block_atoms, n - block_atoms * np.arange(len(table)))
+    return table
+
+
+def survey_block(row: Any, ids: NDArray[np.int64], x: NDArray[np.float64]) -> None:
+    """Note the bounding box and the range of ids of one block in its row."""
+    span = np.empty((2, 3))
+    row["id_min"], row["id_max"] = _survey(ids, x, span)
+    row["bbox_lo"], row["bbox_hi"] = span
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _survey(ids, x, span):  # type: ignore[no-untyped-def]
+    """Ranges of ids and of positions; a NaN anywhere makes a bound NaN."""
+    span[0], span[1] = np.inf, -np.inf
+    low = high = ids[0]
+    for i in range(len(ids)):
+        low, high = min(low, ids[i]), max(high, ids[i])
+        for d in range(3):
+            value = x[i, d]
+            if not value >= span[0, d]:
+                span[0, d] = value if value == value else np.nan
+            if not value <= span[1, d]:
+                span[1, d] = value if value == value else np.nan
+    return low, high
+
+
+def place_rows(table: Table, first_atom: int, offsets: Sequence[int], sizes: Sequence[int]) -> None:
+    """Enter where a writer's blocks begin.
+
+    Parameters
+    ----------
+    first_atom
+        Atoms of the checkpoint before this writer's.
+    offsets, sizes
+        For each field, the byte in the file where this writer's slab begins, and bytes an atom.
+    """
+    before = np.cumsum(table["count"], dtype=np.uint64) - table["count"]
+    table["first"] = before + np.uint64(first_atom)
+    for k, (offset, size) in enumerate(zip(offsets, sizes, strict=True)):
+        table["offset"][:, k] = np.uint64(offset) + before * np.uint64(size)
+
+
+def block_bounds(table: Table) -> list[tuple[int, int]]:
+    """Begin and end of each block among its writer's atoms."""
+    ends = np.cumsum(table["count"], dtype=np.int64)
+    return [(int(e - c), int(e)) for e, c in zip(ends, table["count"], strict=True)]
+
+
+def block_crc(block: NDArray[Any]) -> int:
+    """Checksum of the bytes of a block of one field."""
+    return crc_of(raw(block))
+
+
+def add_hash(arrays: Sequence[NDArray[Any]], sums: NDArray[np.uint64]) -> None:
+    """Add the state hash of some atoms to sums (2,) uint64; see mdapp.model.state_hash.
+
+    Parameters
+    ----------
+    arrays
+        The fields in storage order. What comes after the five standard ones enters in words of
+        eight bytes, each atom's value filled up with zeros.
+    """
+    ids, x, v, types, image, *others = arrays
+    if not len(ids):
+        return
+    x, v = x.view(np.uint64), v.view(np.uint64)
+    if others:
+        _hash_more(ids, x, v, types, image, _words(others), sums)
+    else:
+        hash_atoms(ids, x, v, types, image, sums)
+
+
+def _words(arrays: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
+    """(n, k) words of the values of each atom."""
+    columns = []
+    for array in arrays:
+        flat = array.reshape(len(array), -1).view(np.uint8)
+        padded = np.zeros((len(array), -(-flat.shape[1] // 8) * 8), np.uint8)
+        padded[:, : flat.shape[1]] = flat
+        columns.append(padded.view(np.uint64))
+    return np.concatenate(columns, axis=1)
+
+
+@njit(cache=True, nogil=True)
+def _hash_more(ids, x, v, types, image, words, sums):  # type: ignore[no-untyped-def]
+    for i in range(len(ids)):
+        h = mix(S1 ^ np.uint64(ids[i]))
+        for d in range(3):
+            h = mix(h ^ x[i, d])
+        for d in range(3):
+            h = mix(h ^ v[i, d])
+        h = mix(h ^ two_words(types[i], image[i, 0]))
+        h = mix(h ^ two_words(image[i, 1], image[i, 2]))
+        for k in range(words.shape[1]):
+            h = mix(h ^ words[i, k])
+        sums[0] += h
+        sums[1] += mix(h ^ S2)

@@ -1,0 +1,58 @@
+"""The files of a trajectory: `melt.h5md`, then `melt.0001.h5md`, `melt.0002.h5md` and so on.
+
+A name tells what can be relied on. `melt.h5md` is complete and synced to the device. While a part
+grows it is `melt.h5md.part`: it can be read, and every frame in it is whole as long as the machine
+stays up. `melt.h5md.new` is a part that has no whole frame yet, and is of no use to anybody.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdapp.storage.files import FileSystem
+
+GROWING, DRAFT = ".part", ".new"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Names of one part.
+
+    Attributes
+    ----------
+    final : Path
+        Its name when it is complete.
+    """
+
+    final: Path
+
+    @property
+    def growing(self) -> Path:
+        """Its name while frames are added."""
+        return self.final.with_name(self.final.name + GROWING)
+
+    @property
+    def draft(self) -> Path:
+        """Its name before it has a frame."""
+        return self.final.with_name(self.final.name + DRAFT)
+
+
+def part(path: Path, number: int) -> Part:
+    """Return the names of a part, counted from 0, of the trajectory `path`."""
+    return Part(path.with_name(f"{path.stem}.{number:04d}{path.suffix}") if number else path)
+
+
+def existing(path: Path, fs: FileSystem) -> dict[int, set[str]]:
+    """Numbers of the parts in the folder, each with the endings that exist: "", .part, .new."""
+    pattern = re.compile(
+        re.escape(path.stem) + r"(?:\.(\d{4,}))?" + re.escape(path.suffix)
+        + f"({re.escape(GROWING)}|{re.escape(DRAFT)})?")
+    found: dict[int, set[str]] = {}
+    for name in fs.listdir(path.parent):
+        if match := pattern.fullmatch(name):
+            number = int(match[1] or 0)
+            if part(path, number).final.name + (match[2] or "") == name:
+                found.setdefault(number, set()).add(match[2] or "")
+    return dict(sorted(found.items()))

@@ -1,0 +1,140 @@
+"""What must be known of a state before a byte of it is written: step 0 of a commit.
+
+One pass over the atoms, block by block, so that each block is fetched from memory once: bounding
+box, range of ids, ranges of all fields, state hash. A state with a NaN or an infinity is recognised
+here, and never becomes a checkpoint: it would push out the good ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from mdapp.errors import InputError
+from mdapp.storage.blocks import Table, add_hash, block_bounds, make_table, survey_block
+from mdapp.storage.state import STANDARD, Field, State
+
+
+@dataclass
+class Survey:
+    """A state, ready to be written.
+
+    Attributes
+    ----------
+    fields, arrays : what is stored, this rank's part
+    table : rows of this rank, without places and checksums
+    natoms, natoms_by_type, state_hash : of all ranks
+    ranges : {field: [least, largest]} of all ranks; None where there are no atoms
+    finite : whether all values are finite
+    """
+
+    fields: tuple[Field, ...]
+    arrays: list[NDArray[Any]]
+    table: Table
+    natoms: int
+    natoms_by_type: tuple[int, ...]
+    state_hash: str
+    ranges: dict[str, list[float | int] | None]
+    finite: bool
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the atoms of all ranks."""
+        return self.natoms * sum(f.atom_bytes for f in self.fields)
+
+
+@dataclass
+class LocalSurvey:
+    """The part of one rank, before the sums over ranks."""
+
+    table: Table
+    sums: NDArray[np.uint64]
+    by_type: NDArray[np.int64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def survey_rank(
+    state: State, fields: tuple[Field, ...], rank: int, block_atoms: int
+) -> LocalSurvey:
+    """Look at the atoms of one rank.
+
+    Raises
+    ------
+    InputError
+        A type that the state has no mass for.
+    """
+    arrays = [state.fields[f.name] for f in fields]
+    table = make_table(arrays, rank, block_atoms)
+    sums, ntypes = np.zeros(2, np.uint64), len(state.mass)
+    by_type = np.zeros(ntypes, np.int64)
+    low, high = np.full(len(fields), np.inf), np.full(len(fields), -np.inf)
+    for row, (begin, end) in zip(table, block_bounds(table), strict=True):
+        block = [a[begin:end] for a in arrays]
+        survey_block(row, block[0], block[1])
+        add_hash(block, sums)
+        for k, values in enumerate(block):
+            low[k], high[k] = np.minimum(low[k], values.min()), np.maximum(high[k], values.max())
+        types = block[3]
+        if types.min() < 0 or types.max() >= ntypes:
+            raise InputError(
+                f"checkpoint: atom types run from {types.min()} to {types.max()}, but there are "
+                f"{ntypes} masses"
+            )
+        by_type += np.bincount(types, minlength=ntypes)
+    return LocalSurvey(table, sums, by_type, low, high)
+
+
+def sum_surveys(
+    comm: MPI.Comm, state: State, fields: tuple[Field, ...], local: LocalSurvey
+) -> Survey:
+    """Put the parts of all ranks together; collective.
+
+    Raises
+    ------
+    InputError
+        The ranks do not hold as many atoms as the state says; on all ranks.
+    """
+    count = np.array([state.nlocal], np.int64)
+    comm.Allreduce(MPI.IN_PLACE, count, MPI.SUM)
+    if count[0] != state.natoms:
+        raise InputError(
+            f"checkpoint: the ranks own {count[0]} atoms, the system has {state.natoms}"
+        )
+    comm.Allreduce(MPI.IN_PLACE, local.sums, MPI.SUM)
+    comm.Allreduce(MPI.IN_PLACE, local.by_type, MPI.SUM)
+    # MPI.MIN may drop a NaN: whether all is finite is asked for itself.
+    here = np.isfinite(local.low).all() and np.isfinite(local.high).all()
+    finite = np.array([int(here or state.nlocal == 0)])
+    comm.Allreduce(MPI.IN_PLACE, finite, MPI.MIN)
+    comm.Allreduce(MPI.IN_PLACE, local.low, MPI.MIN)
+    comm.Allreduce(MPI.IN_PLACE, local.high, MPI.MAX)
+    h1, h2 = (int(h) for h in local.sums)
+    return Survey(
+        fields, [state.fields[f.name] for f in fields], local.table, int(count[0]),
+        tuple(int(n) for n in local.by_type), f"{h1:016x}{h2:016x}",
+        {f.name: _range(f, local.low[k], local.high[k]) for k, f in enumerate(fields)},
+        bool(finite[0]),
+    )  # fmt: skip
+
+
+def _range(item: Field, low: float, high: float) -> list[float | int] | None:
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return None
+    if np.issubdtype(np.dtype(item.dtype), np.integer):
+        return [int(low), int(high)]
+    return [float(low), float(high)]
+
+
+def exercise() -> None:
+    """Compile, or load from the cache, what a checkpoint runs, so that the first one is not slow."""
+    arrays = [f.empty(1) for f in STANDARD]
+    for array in arrays:
+        array[:] = 0
+    table = make_table(arrays, 0, 1)
+    survey_block(table[0], arrays[0], arrays[1])
+    add_hash(arrays, np.zeros(2, np.uint64))
