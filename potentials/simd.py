@@ -275,6 +275,22 @@ def spread(typingctx, value, repeats, first, count):
     return result(value, repeats, first, count), codegen
 
 
+@intrinsic(prefer_literal=True)
+def transpose(typingctx, value, rows):
+    """Lanes as a matrix of `rows` (a literal) rows, read column by column.
+
+    x0 y0 x1 y1 -> x0 x1 y0 y1 for 2.
+    """
+    n = _constant_int(rows)
+    columns = value.lanes // n
+
+    def codegen(context, builder, sig, args):
+        order = [r * columns + c for c in range(columns) for r in range(n)]
+        return _shuffle(builder, args[0], order)
+
+    return value(value, rows), codegen
+
+
 def _add_lanes(builder, vector, a, b):
     return builder.fadd(a, b) if vector.is_float else builder.add(a, b)
 
@@ -498,3 +514,10 @@ def lookup(typingctx, table, index, count):
         return context.make_tuple(builder, result, columns)
 
     return result(table, index, count), codegen
+
+
+@intrinsic
+def low_words(typingctx, a):
+    """The lower halves of int64 lanes, as int32."""
+    result = Vector(types.int32, a.lanes)
+    return result(a), lambda context, builder, sig, args: builder.trunc(args[0], result.llvm)

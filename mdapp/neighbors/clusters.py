@@ -37,6 +37,7 @@ from potentials import simd
 
 MAX_EXTENT = 4.0      # a cluster ends where it would be longer than this many cluster heights ...
 MAX_REACHES = 2.0     # ... or than this many reaches: 32-bit positions must not come round
+ALIGN = 1.5 * 2.0**52 # added to a number, leaves its nearest integer in the lowest bits
 DUMMY = 1e30          # coordinate of empty slots: beyond every cutoff, its square finite in float64
 
 
@@ -275,6 +276,14 @@ def cut_clusters(x, order, column_start, max_extent, first,
     column_cluster[len(column_start) - 1] = c
 
 
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _in_a_row(slot_atom, c):
+    """Whether the slots of cluster c hold four consecutive atoms, as those of sorted atoms do."""
+    a = slot_atom[4 * c]
+    return (a >= 0 and slot_atom[4 * c + 1] == a + 1 and slot_atom[4 * c + 2] == a + 2
+            and slot_atom[4 * c + 3] == a + 3)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def pack(x, slot_atom, packed, first, last):
     """packed[12 c + 4 d + s] = coordinate d of the atom in slot s of cluster c.
@@ -282,6 +291,10 @@ def pack(x, slot_atom, packed, first, last):
     Clusters first..last-1; x : (n, 3) float64; packed : (12 * nclusters,) float64, out
     """
     for c in range(first, last):
+        if _in_a_row(slot_atom, c):
+            atoms = simd.load(x, 3 * np.int64(slot_atom[4 * c]), 12)
+            simd.store(packed, 12 * c, simd.transpose(atoms, 4))
+            continue
         for s in range(4):
             a = slot_atom[4 * c + s]
             for d in range(3):
@@ -292,9 +305,14 @@ def pack(x, slot_atom, packed, first, last):
 def pack_fixed(x, slot_atom, packed, first, last, per_unit):
     """As `pack`, in multiples of 1 / per_unit modulo 2^32; packed : (12 * nclusters,) int32, out.
 
-    Dummies lie a quarter of the range of int32 away from their cluster.
+    Dummies lie 2^31 units away from their cluster, as far as 32 bits can tell.
     """
     for c in range(first, last):
+        if _in_a_row(slot_atom, c):
+            atoms = simd.load(x, 3 * np.int64(slot_atom[4 * c]), 12)
+            multiples = simd.low_words(simd.bits_of(atoms * per_unit + ALIGN))
+            simd.store(packed, 12 * c, simd.transpose(multiples, 4))
+            continue
         for s in range(4):
             a = slot_atom[4 * c + s]
             for d in range(3):

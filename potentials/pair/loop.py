@@ -359,6 +359,23 @@ def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types,
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def unpack_forces(packed, slot_atom, first, last, unit, f):
+    """f[atom] = unit * packed force of the atom's slot, for the clusters first..last-1.
+
+    packed : (12 * nclusters,), component d of slot s of cluster c at 12 c + 4 d + s
+    f : (natoms, 3) float64, out
+    """
+    for c in range(first, last):
+        a = np.int64(slot_atom[4 * c])
+        if (slot_atom[4 * c + 1] == a + 1 and slot_atom[4 * c + 2] == a + 2
+                and slot_atom[4 * c + 3] == a + 3):             # as sorted atoms are, mostly
+            forces = simd.as_float64(simd.load(packed, 12 * c, 12)) * unit
+            simd.store(f, 3 * a, simd.transpose(forces, 3))
+        else:
+            unpack(packed, slot_atom, 3, c, c + 1, unit, f)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def unpack(packed, slot_atom, width, first, last, unit, out):
     """out[atom, d] = unit * packed value d of the atom's slot, for the clusters first..last-1.
 
@@ -433,7 +450,7 @@ class PairKernel:
                 chunk.masks, chunk.own_masks,
                 grid * self.unit, energy_grid, energy_grid * self.unit**2,
                 self._forces, *share)
-            unpack(self._forces, pairs.slot_atom, 3, chunk.first, chunk.last, force_unit, f)
+            unpack_forces(self._forces, pairs.slot_atom, chunk.first, chunk.last, force_unit, f)
             return overflow, *share
 
         shares = list(pairs.each(work, pairs.chunks))
