@@ -111,7 +111,8 @@ class Lattice:
     def corners(self, region: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lower and upper Cartesian corner of a region xlo xhi ylo yhi zlo zhi in spacings."""
         bounds = np.asarray(region, np.float64).reshape(3, 2)
-        return self.spacing * bounds[:, 0], self.spacing * bounds[:, 1]
+        with np.errstate(over="ignore"):          # whoever makes a box of them refuses infinity
+            return self.spacing * bounds[:, 0], self.spacing * bounds[:, 1]
 
     def cell_range(self, lo: NDArray[np.float64], hi: NDArray[np.float64]
                    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
