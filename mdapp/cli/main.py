@@ -24,6 +24,7 @@ from mdapp.cli.command import run_command
 COMMANDS = {
     "run": ("mdapp.cli.run", "Run a deck (TOML) or a LAMMPS script."),
     "eval": ("mdapp.cli.eval", "Energy, forces and stress of one structure."),
+    "ckpt": ("mdapp.cli.ckpt", "List, inspect, verify, prune and repair checkpoints."),
     "deck": ("mdapp.cli.deck", "Check a deck, show it with its defaults, or print the schema."),
     "doctor": ("mdapp.cli.doctor", "Check MPI, HDF5, threads and packages of this machine."),
 }
@@ -43,10 +44,12 @@ class LazyCommands(TyperGroup):
 
 
 def load_command(name: str) -> Any:
-    """Import the module of a command and build the command from its function."""
-    function = getattr(importlib.import_module(COMMANDS[name][0]), name)
+    """Import the module of a command and build it from its function, or from its sub-commands."""
+    found = getattr(importlib.import_module(COMMANDS[name][0]), name)
+    if isinstance(found, typer.Typer):
+        return get_command(found)
     single = _plain_typer()
-    single.command(name=name)(function)
+    single.command(name=name)(found)
     return get_command(single)
 
 

@@ -109,9 +109,9 @@ class Checkpoint(Section):
             yield "mtbf", 'only with interval = "auto"'
         if self.interval == "auto" and self.every_minutes:
             yield "every_minutes", "give either interval = auto or every_minutes, not both"
-        if self.mode == "async" and self.layout == "shared":
+        if self.mode == "async" and self.layout == "shared" and self.engine != "pwrite":
             yield "mode", ("not with layout = shared, whose MPI-IO must stay in the main thread; "
-                           "use layout = sharded or aggregated, or mode = sync")
+                           "use mode = sync, layout = sharded or aggregated, or engine = pwrite")
         if self.engine.startswith("mpio") and self.layout != "shared":
             yield "engine", f"only with layout = shared, not {self.layout}"
         if self.engine == "h5py" and self.layout == "shared":

@@ -13,7 +13,7 @@ Each rank takes an equal share of the atoms; nothing is gathered but what is wro
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from mdapp.storage.blocks import add_hash
+from mdapp.storage.blocks import Table, add_hash
 from mdapp.storage.catalogue import read_manifest_bytes
 from mdapp.storage.consensus import on_root
 from mdapp.storage.engines import Clock
@@ -32,17 +32,20 @@ from mdapp.storage.errors import (
     access_error,
 )
 from mdapp.storage.files import REAL, FileSystem
-from mdapp.storage.manifest import Manifest, decode
-from mdapp.storage.names import MANIFEST, step_of
+from mdapp.storage.manifest import FileEntry, Manifest, Writer, decode
+from mdapp.storage.names import MANIFEST, aside_name, step_of
 from mdapp.storage.reading import (
     Buffers,
     Damage,
+    Part,
     Share,
     check_head,
     check_sizes,
     read_blocks,
+    read_table,
     share_of,
 )
+from mdapp.storage.retention import mark_verified
 
 MOST_SHOWN = 1000
 
@@ -256,6 +259,32 @@ def _compare_hash(
         )
 
 
+def note_verified(comm: MPI.Comm, verdict: Verdict, fs: FileSystem = REAL) -> None:
+    """Note a full verification beside the checkpoint, never in it, and forget a refuted one.
+
+    Retention keeps the newest checkpoint that is noted. Where the folder cannot be written, as by
+    another user, the verdict stands all the same and a remark says so.
+    """
+    step, manifest = step_of(verdict.path.name), verdict.manifest
+    if step is None or manifest is None:
+        return
+    folder = verdict.path.parent
+
+    def note() -> str:
+        mark = folder / aside_name(".verified", step, manifest.uuid)
+        try:
+            if verdict.good and verdict.level is Level.full:
+                mark_verified(folder, step, manifest.uuid, fs)
+            elif verdict.code == DamagedError.exit_code and fs.exists(mark):
+                fs.unlink(mark)
+        except OSError as error:
+            return f"the verification is not noted beside it: {error.strerror}"
+        return ""
+
+    remark = on_root(comm, note, f"noting the verification of {verdict.path}")
+    verdict.remarks += [remark] if remark else []
+
+
 def restart_choice(verdicts: Sequence[Verdict]) -> tuple[Verdict | None, str]:
     """Which of some checkpoints, newest first, a restart would use, and in words.
 
@@ -267,3 +296,24 @@ def restart_choice(verdicts: Sequence[Verdict]) -> tuple[Verdict | None, str]:
         if verdict.code != DamagedError.exit_code:
             return None, f"a restart would stop at {verdict.path.name}: {verdict.lines()[0]}"
     return None, "a restart would find no valid checkpoint"
+
+
+def block_tables(
+    path: Path, manifest: Manifest, fs: FileSystem = REAL
+) -> Iterator[tuple[FileEntry, Writer, Table]]:
+    """Read the block table of every writer of a checkpoint.
+
+    Raises
+    ------
+    DamagedError
+        A table is not what was written.
+    OSError
+        A file cannot be read.
+    """
+    for entry in manifest.files:
+        for writer in entry.writers:
+            with fs.open_patiently(path / entry.path) as file:
+                table, damages = read_table(file, manifest, Part(entry, writer, 0, writer.rows))
+            if table is None:
+                raise DamagedError(f"{path}: {damages[0]}")
+            yield entry, writer, table

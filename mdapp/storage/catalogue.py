@@ -1,9 +1,8 @@
-"""What lies in a folder of checkpoints, for people: a reader of names and manifests that needs no
-lock and changes nothing.
+"""What lies in a folder of checkpoints, for people: names and manifests are read, nothing changed.
 
 A name says more than it seems: only `step-...` is ever a candidate for a restart, and whatever a
 crash, a quarantine or a removal left has a name that tells which. Whether a candidate is good is
-for `mdapp.storage.audit` to find out; here a manifest is read, no more.
+for `mdapp.storage.audit` to find out; here no block is looked at.
 """
 
 from __future__ import annotations
@@ -35,7 +34,8 @@ class Entry:
     state : committed; bad (damaged, seen or set aside); unreadable; newer (of a newer format);
         orphan (left by a crash); abandoned (another branch); crash (dump of a broken state)
     step : from the name
-    uuid, time, natoms, bytes, files, layout, level : from the manifest; None where it has none
+    uuid, parent_uuid, time, natoms, bytes, files, layout, level : from the manifest; None where
+        it has none
     age_s : seconds since the manifest was written
     verified : whether it passed a full verification
     problem : what is wrong with its manifest
@@ -45,6 +45,7 @@ class Entry:
     state: str
     step: int | None
     uuid: str | None = None
+    parent_uuid: str | None = None
     time: float | None = None
     natoms: int | None = None
     bytes: int | None = None
@@ -143,10 +144,11 @@ def _entry(
         return Entry(path.name, state if kind else "unreadable", step, problem=problem)
     problem = "" if manifest.step == step else f"its manifest is of step {manifest.step}"
     return Entry(
-        path.name, "bad" if problem and not kind else state, step, manifest.uuid, manifest.time,
-        manifest.natoms, manifest.bytes, len(manifest.files), age, manifest.layout,
-        manifest.plain["storage"].get("level"),
-        aside_name(".verified", step, manifest.uuid) in names, problem,
+        path.name, "bad" if problem and not kind else state, step,
+        uuid=manifest.uuid, parent_uuid=manifest.parent_uuid, time=manifest.time,
+        natoms=manifest.natoms, bytes=manifest.bytes, files=len(manifest.files), age_s=age,
+        layout=manifest.layout, level=manifest.plain["storage"].get("level"),
+        verified=aside_name(".verified", step, manifest.uuid) in names, problem=problem,
     )  # fmt: skip
 
 

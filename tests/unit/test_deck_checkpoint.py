@@ -96,7 +96,8 @@ def test_a_mistake_is_named(table: dict[str, Any], text: str) -> None:
     assert text in message(**table)
 
 
-def test_keys_of_another_layout_or_mode_may_stay() -> None:
+def test_what_fits_together_is_taken_and_keys_of_another_layout_may_stay() -> None:
+    assert deck(mode="async", layout="shared", engine="pwrite").checkpoint.mode == "async"
     assert deck(overrun="skip", group=8, hints={"cb_nodes": "4"}).checkpoint.mode == "sync"
 
 
