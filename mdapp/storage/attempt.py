@@ -53,7 +53,7 @@ class Place:
     verify : whether to read back before publishing
     """
 
-    comm: MPI.Comm
+    comm: MPI.Intracomm
     group: Group
     fs: FileSystem
     directory: Path
@@ -174,10 +174,9 @@ class Attempt:
     def sync_local(self) -> None:
         """Sync and close this rank's descriptor; one failure is final."""
         assert self._file is not None and self._container is not None
-        through_hdf5 = self.place.engine in THROUGH_HDF5
-        if through_hdf5 and self.place.group.owns:
-            if not head_is_intact(self._file, self._container.head):
-                raise DurabilityError(f"{self._file.path}: HDF5 changed the metadata of the file")
+        to_check = self.place.engine in THROUGH_HDF5 and self.place.group.owns
+        if to_check and not head_is_intact(self._file, self._container.head):
+            raise DurabilityError(f"{self._file.path}: HDF5 changed the metadata of the file")
         try:
             with self.clock("fsync_s"):
                 self._file.fsync()
@@ -221,15 +220,18 @@ class Attempt:
             self.place.comm.rank, self._first_atom, len(job.arrays[0]), job.table_offset,
             len(job.table), crc_of(raw(job.table)),
         )  # fmt: skip
-        file = (group.path, container.size, len(container.head), container.head_crc)
-        entries = self.place.comm.gather((group.index, writer, file if group.owns else None))
-        if entries is None:
+        entry = FileEntry(
+            group.path, container.size, len(container.head), container.head_crc, ()
+        )
+        told = self.place.comm.gather((group.index, writer, entry if group.owns else None))
+        if told is None:
             return ()
         files: dict[int, FileEntry] = {}
-        for index, one, about in sorted(entries, key=lambda e: (e[0], e[1].rank)):
-            known = files.get(index) or FileEntry(*about, ())
-            files[index] = replace(known, writers=(*known.writers, one))
-        return tuple(files[k] for k in sorted(files))
+        writers: dict[int, list[Writer]] = {}
+        for index, one, about in sorted(told, key=lambda t: (t[0], t[1].rank)):
+            files[index] = about or files[index]
+            writers.setdefault(index, []).append(one)
+        return tuple(replace(files[k], writers=tuple(writers[k])) for k in sorted(files))
 
     def publish(self, target: Path, still_ours: Any) -> str:
         """Give the draft its final name.

@@ -46,6 +46,7 @@ class Clock:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
+        """Add what a block takes to the seconds of `name`."""
         start = time.perf_counter()
         try:
             yield

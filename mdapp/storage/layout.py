@@ -59,7 +59,7 @@ def resolved_layout(options: CheckpointOptions, ranks: int) -> tuple[str, str | 
     return layout, ranks if layout == "shared" else options.group
 
 
-def make_group(comm: MPI.Comm, options: CheckpointOptions, node: int | None = None) -> Group:
+def make_group(comm: MPI.Intracomm, options: CheckpointOptions, node: int | None = None) -> Group:
     """Divide the ranks into groups that share a file; collective.
 
     Parameters
@@ -81,7 +81,7 @@ def make_group(comm: MPI.Comm, options: CheckpointOptions, node: int | None = No
     return Group(group, index, count, nodes, layout)
 
 
-def _number(comm: MPI.Comm, part: MPI.Comm) -> tuple[int, int]:
+def _number(comm: MPI.Intracomm, part: MPI.Comm) -> tuple[int, int]:
     """Count the parts into which `comm` was split, and number this one by its lowest rank."""
     leader = int(part.rank == 0)
     before = comm.exscan(leader)
@@ -118,7 +118,7 @@ def _check_mpio(engine: str, options: CheckpointOptions) -> None:
             f'checkpoint.mode = "async": not with engine {engine}, because MPI-IO cannot run '
             'beside the run\'s own messages; set checkpoint.engine = "pwrite"'
         )
-    chosen = os.environ.get("OMPI_MCA_io", "")
+    chosen = os.environ.get("OMPI_MCA_io", "")  # noqa: SIM112 (Open MPI's own spelling)
     if "Open MPI" in MPI.Get_library_version() and "romio" not in chosen and chosen != "^ompio":
         raise InputError(
             f"checkpoint.engine = {engine!r}: OMPI_MCA_io={chosen!r} selects OMPIO, which can "

@@ -53,7 +53,7 @@ class Outcome:
     def summary(self) -> dict[str, Any]:
         """Entry of `checkpoints` in the report of a run."""
         m = self.metrics
-        largest = {k: m[k]["max"] for k in ("write_s", "fsync_s") if k in m}
+        largest: dict[str, Any] = {k: m[k]["max"] for k in ("write_s", "fsync_s") if k in m}
         names = ("bytes", "files", "stall_s", "gbytes_per_s", "perceived_gbytes_per_s")
         return {"step": self.step, "result": self.result, **largest,
                 **{k: m[k] for k in names if k in m}}  # fmt: skip

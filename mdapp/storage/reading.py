@@ -12,7 +12,7 @@ checks.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ def share_of(manifest: Manifest, rank: int, ranks: int) -> Share:
     A block goes to the rank in whose share its middle falls, so that shares differ from equal ones
     by less than a block.
     """
-    parts, total, natoms = [], 0, manifest.natoms
+    parts, total = [], 0
     for entry in manifest.files:
         for writer in entry.writers:
             if not _touches(writer, manifest, rank, ranks):
@@ -180,7 +180,7 @@ def read_blocks(
     share: Share,
     place: Callable[[int], Buffers],
     clock: Clock,
-) -> Iterator[tuple[Buffers, list[Damage]]]:
+) -> Generator[tuple[Buffers, list[Damage]], None, None]:
     """Read and check the blocks of a share, one after the other.
 
     Parameters

@@ -13,7 +13,7 @@ compared after the reading and again after the handing out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,9 +74,9 @@ def candidates(fs: FileSystem, path: Path) -> list[Path]:
     NothingToRestartError
         There is none; the message lists what there is.
     """
-    if fs.exists(path / MANIFEST) or step_of(path.name) is not None:
-        if fs.is_directory(path):
-            return [path]
+    is_one = fs.exists(path / MANIFEST) or step_of(path.name) is not None
+    if is_one and fs.is_directory(path):
+        return [path]
     if not fs.exists(path):
         raise NothingToRestartError(f"{path}: no such folder, so nothing to restart from")
     names = fs.listdir(path)
@@ -159,7 +159,9 @@ class Restart:
         """Quarantine a damaged checkpoint if that can be done; returns what to tell."""
         try:
             where = on_root(
-                self.comm, lambda: self.set_aside(path, _uuid_or_zeros(self.fs, path)), "setting aside"
+                self.comm,
+                lambda: self.set_aside(path, _uuid_or_zeros(self.fs, path)),
+                "setting aside",
             )
         except CheckpointError as error:
             return f"{reason} (not set aside: {error})"
@@ -238,10 +240,11 @@ class Restart:
                 for entry in share.heads:
                     _raise_if_damaged(path, check_head(self.fs, path, entry))
                 blocks = read_blocks(self.fs, path, manifest, share, place, self.clock)
-                for block, damages in blocks:
-                    _raise_if_damaged(path, damages)
-                    with self.clock("hash_s"):
-                        add_hash(block, sums)
+                with closing(blocks):  # and with it the file that it has open
+                    for block, damages in blocks:
+                        _raise_if_damaged(path, damages)
+                        with self.clock("hash_s"):
+                            add_hash(block, sums)
             except OSError as error:
                 raise access_error(error, f"reading {path}") from error
         return arrays, sums

@@ -101,7 +101,7 @@ class CheckpointStore:
 
     def __init__(
         self,
-        comm: MPI.Comm,
+        comm: MPI.Intracomm,
         directory: Path | str,
         options: CheckpointOptions | None = None,
         fs: FileSystem = REAL,

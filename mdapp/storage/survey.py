@@ -131,7 +131,7 @@ def _range(item: Field, low: float, high: float) -> list[float | int] | None:
 
 
 def exercise() -> None:
-    """Compile, or load from the cache, what a checkpoint runs, so that the first one is not slow."""
+    """Compile, or load from the cache, what a checkpoint runs: the first one shall not be slow."""
     arrays = [f.empty(1) for f in STANDARD]
     for array in arrays:
         array[:] = 0
