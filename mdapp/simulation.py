@@ -13,12 +13,16 @@ from typing import Any
 
 import numpy as np
 from mpi4py import MPI
+from numpy.typing import NDArray
 
 from mdapp.analysis.thermo import Thermo
+from mdapp.checkpointing import Checkpoints, atoms_of, refuse_another_system, state_of
 from mdapp.deck import Deck
 from mdapp.errors import InputError, RunError
 from mdapp.initial import owned_atoms, set_velocities, shared_source
 from mdapp.integrate.nve import VelocityVerlet
+from mdapp.model.atoms import Atoms
+from mdapp.model.box import Box
 from mdapp.model.state_hash import state_hash
 from mdapp.model.units import UNITS
 from mdapp.neighbors.clusters import ClusterList
@@ -32,6 +36,8 @@ from mdapp.perf.memory import reset_peak, resident_bytes
 from mdapp.perf.report import run_report
 from mdapp.perf.timers import Timers, process_age
 from mdapp.perf.warmup import compiled_once_a_node, exercise
+from mdapp.storage.state import State
+from mdapp.storage.triggers import NOTHING, Decision
 from mdapp.trajectory import Outputs
 from mdapp.trouble import check_motion, closest_pair
 from potentials.base import ForceRangeError, Potential, Result, Want
@@ -46,8 +52,12 @@ class Simulation:
     deck : what to run
     comm : its ranks, default all
     out : folder for files that the run writes, default where it is started
+    restart : a checkpoint, a folder of them, or "auto": the newest of this run's folder, if any
+    walltime : "hh:mm:ss" after which the run stops with a checkpoint
+    discard_newer : restart from an older checkpoint, and set newer ones aside
     on_thermo : called on every rank with each new thermo row
     on_step : called on every rank after each step, with the step
+    tell : called on rank 0 with what the user should know
 
     Attributes
     ----------
@@ -55,6 +65,7 @@ class Simulation:
     box, grid, units, natoms, step : of the whole system
     thermo : rows measured so far; `thermo.last` is the latest
     timers, setup_s, compile_s, loop_s : where the time went
+    ending : what ended the run before its last step; `ending.stop` is False if nothing did
 
     Raises
     ------
@@ -63,42 +74,75 @@ class Simulation:
 
     def __init__(self, deck: Deck, comm: MPI.Comm | None = None, out: Path | str = ".",
                  on_thermo: Callable[[dict[str, float]], None] = lambda row: None,
-                 on_step: Callable[[int], None] = lambda step: None):
+                 on_step: Callable[[int], None] = lambda step: None,
+                 tell: Callable[[str], None] = lambda line: None, restart: str | None = None,
+                 walltime: str | None = None, discard_newer: bool = False):
         began = time.perf_counter()
         self.deck, self.comm = deck, comm or world()
         self.on_thermo, self.on_step = on_thermo, on_step
         self.units, self.step = UNITS[deck.units], 0
         self.timers = Timers()
-        with agree(self.comm):
-            refuse_what_is_missing(deck)
-        source = shared_source(deck, self.comm)
-        self.box, self.natoms, self.species = source.box, source.natoms, tuple(source.species)
-        mass = np.asarray(source.mass, np.float64)
-        with agree(self.comm):
-            self.potential = potential_of(deck, len(mass))
-            self.grid = RankGrid.for_rank(self.comm.rank, self.comm.size, self.box, deck.run.grid)
-            self.kernel = self.potential.compiled(deck.run.precision, deck.run.deterministic)
-        reach = self.potential.cutoff + deck.neighbors.skin
-        exact = deck.run.deterministic or not deck.neighbors.check   # see neighbors/clusters.py
-        self.compile_s = compiled_once_a_node(self.comm, lambda: exercise(
-            self.kernel, mass, self.units, reach, deck.run.threads, exact))
-        reset_peak()
-        self.bytes_fixed = resident_bytes()
-
-        self.atoms = owned_atoms(source, self.grid, self.comm)
-        set_velocities(deck, self.atoms, self.box, self.natoms, self.comm)
+        self.checkpoints = Checkpoints(self.comm, deck, Path(out), restart=restart, tell=tell,
+                                       walltime=walltime, discard_newer=discard_newer)
+        self.compile_s = 0.0
+        self.restored: State | None = None
+        try:
+            self.atoms = self._restored_atoms() if self.checkpoints.candidate() else self._new_atoms()
+        except BaseException as error:
+            self.checkpoints.end(error)
+            raise
+        reach, exact = self._reach, self._exact
         self.halo = Halo(self.comm, self.grid, reach)
         self.clusters = ClusterList(reach, deck.run.threads, exact)
         self.trigger = RebuildTrigger(self.comm, deck.neighbors.skin, deck.neighbors.every,
                                       deck.neighbors.delay, deck.neighbors.check)
         self.integrator = VelocityVerlet(deck.run.timestep, self.units.ftm2v)
         self.thermo = Thermo(self.comm, self.units, self.natoms, deck.thermo.columns)
-        self.outputs = Outputs(self.comm, deck.output, Path(out), self.species, mass)
+        self.outputs = Outputs(self.comm, deck.output, Path(out), self.species, self.atoms.mass,
+                               units=deck.units, last_step=deck.run.steps,
+                               append_after=self.step if self.restored else None)
+        self.ending = NOTHING
         self.loop_s, self.steps_done = 0.0, 0
         self.result: Result | None = None
         self._trouble: ForceRangeError | None = None
         self.setup_s = time.perf_counter() - began - self.compile_s
         self.start_to_first_step_s = 0.0
+
+    def _accept_system(self, box: Box, natoms: int, species: Sequence[str],
+                       mass: NDArray[np.float64]) -> None:
+        """Take over the system that atoms will be read for, and compile what it needs."""
+        deck = self.deck
+        self.box, self.natoms, self.species = box, natoms, tuple(species)
+        with agree(self.comm):
+            self.potential = potential_of(deck, len(mass))
+            self.grid = RankGrid.for_rank(self.comm.rank, self.comm.size, box, deck.run.grid)
+            self.kernel = self.potential.compiled(deck.run.precision, deck.run.deterministic)
+        self._reach = self.potential.cutoff + deck.neighbors.skin
+        self._exact = deck.run.deterministic or not deck.neighbors.check    # neighbors/clusters.py
+        self.compile_s += compiled_once_a_node(self.comm, lambda: exercise(
+            self.kernel, mass, self.units, self._reach, deck.run.threads, self._exact))
+        reset_peak()
+        self.bytes_fixed = resident_bytes()
+
+    def _new_atoms(self) -> Atoms:
+        """This rank's part of the deck's system, at step 0."""
+        source = shared_source(self.deck, self.comm)
+        mass = np.asarray(source.mass, np.float64)
+        self._accept_system(source.box, source.natoms, source.species, mass)
+        atoms = owned_atoms(source, self.grid, self.comm)
+        set_velocities(self.deck, atoms, self.box, self.natoms, self.comm)
+        return atoms
+
+    def _restored_atoms(self) -> Atoms:
+        """This rank's part of a checkpoint, at its step."""
+        def accept(header: State) -> None:
+            refuse_another_system(self.deck, header)
+            self._accept_system(header.box, header.natoms, header.species,
+                                np.asarray(header.mass, np.float64))
+
+        self.restored = self.checkpoints.restored(accept, lambda x: self.grid.owners(x))
+        self.step = self.restored.step
+        return atoms_of(self.restored)
 
     @classmethod
     def from_deck(cls, deck: Deck | Path | str, overrides: Sequence[str] = (),
@@ -120,8 +164,14 @@ class Simulation:
         ------
         RunError : the run blew up; the same error on all ranks
         """
-        steps = max(self.deck.run.steps - self.step, 0) if steps is None else steps
-        last = self.step + steps
+        try:
+            self._loop(max(self.deck.run.steps - self.step, 0) if steps is None else steps)
+        except BaseException as error:
+            self.checkpoints.end(error)
+            raise
+
+    def _loop(self, steps: int) -> None:
+        first, last = self.step, self.step + steps
         self._start()
         self.comm.Barrier()
         began, timers = time.perf_counter(), self.timers
@@ -143,14 +193,49 @@ class Simulation:
                 self.integrator.second_half(self.atoms)
             with timers("output"):
                 if shown:
-                    self._show(self.step - last + steps)
+                    self._show(self.step - first)
                 self.outputs.write(self.step, self.step * self.deck.run.timestep,
                                    self.box, self.atoms)
             self.on_step(self.step)
+            decision = self.checkpoints.due(self.step)
+            if decision is not NOTHING and self._obey(decision):
+                break
+        self._check_healthy()
         self.comm.Barrier()
         self.loop_s += time.perf_counter() - began
-        self.steps_done += steps
-        self._check_healthy()
+        self.steps_done += self.step - first
+        if self.checkpoints.want_last(self.step) and not self.ending.stop:
+            self.checkpoint()
+
+    def _obey(self, decision: Decision) -> bool:
+        """Write the checkpoint that is due, if one is; whether the run must stop."""
+        written = not decision.checkpoint or self.checkpoint()
+        self.ending = self.checkpoints.ending(decision, written)
+        return decision.stop
+
+    def checkpoint(self) -> bool:
+        """Write a checkpoint of the present step; False if it failed, which the run survives."""
+        began = time.perf_counter()
+        if self.checkpoints.options.canonical:
+            self.rebuild()
+            with self.timers("force"):
+                self.compute_forces(Want.TOTALS)
+        canonical_s = time.perf_counter() - began
+        with self.timers("checkpoint"):
+            self.outputs.sync()
+            return self.checkpoints.write(state_of(self, self._energies()), canonical_s)
+
+    def _energies(self) -> dict[str, float]:
+        """Potential and kinetic energy, exact sums; nothing where they have not been computed."""
+        if self.result is None or self.result.virial is None:
+            return {}
+        mv2, pe, _ = self.thermo.sums(self.atoms, self.result)
+        return {"pe": float(pe), "ke": 0.5 * float(mv2[:3].sum())}
+
+    def close(self) -> None:
+        """Close trajectory files and give up the folder of checkpoints."""
+        self.outputs.close()
+        self.checkpoints.end()
 
     def rebuild(self) -> None:
         """New owners, order, ghosts and lists for the present positions."""
@@ -182,12 +267,25 @@ class Simulation:
         """Lists, forces and thermo row of the state at hand, unless it has them already."""
         if self.result is None:
             self.rebuild()
-            self.timers.reset()
             self.compute_forces(Want.TOTALS)
+            self._compare_with_checkpoint()
             self._show(0)
-            self.outputs.write(self.step, 0.0, self.box, self.atoms)
+            self.outputs.write(self.step, self.step * self.deck.run.timestep, self.box, self.atoms)
             self.timers.reset()
             self.start_to_first_step_s = process_age()
+        self.checkpoints.begin(self.step)
+
+    def _compare_with_checkpoint(self) -> None:
+        """Raise RunError if a restored state has other energies than the run that saved it had."""
+        if self.restored is None:
+            return
+        tolerance = 1e-10 if self.deck.run.precision == "double" else 1e-5
+        for name, now in self._energies().items():
+            saved = self.restored.invariants.get(name)
+            if saved is not None and not abs(now - saved) <= tolerance * max(abs(saved), 1.0):
+                raise RunError(f"restart at step {self.step}: {name} is {now:.15g}, but it was "
+                               f"{saved:.15g} when the checkpoint was written; the potential, its "
+                               "parameters or run.precision must have changed")
 
     def _thermo_due(self, step: int, last: int) -> bool:
         every = self.deck.thermo.every
@@ -234,13 +332,6 @@ class Simulation:
     def report(self) -> dict[str, Any]:
         """What `mdapp run --json` holds; collective."""
         return run_report(self)
-
-
-def refuse_what_is_missing(deck: Deck) -> None:
-    """Raise InputError for what a deck may say but this version cannot do yet."""
-    if deck.checkpoint.every:
-        raise InputError("checkpoint.every: this version of mdapp does not write checkpoints; "
-                         "remove the key")
 
 
 def potential_of(deck: Deck, ntypes: int) -> Potential:

@@ -73,12 +73,11 @@ class Thermo:
         result : energy and virial of this rank's atoms, per atom where the sums must be exact
         counters : step, time, dt, elapsed, cpu, nbuild, ndanger
         """
-        mv2 = self.units.mvv2e * exact_sum(self.comm, lambda: kinetic_terms(atoms), 6)
-        pe, *w = exact_sum(self.comm, potential_terms(result), 7)
+        mv2, pe, w = self.sums(atoms, result)
         dof = max(3 * self.natoms - 3, 1)
         ke = 0.5 * mv2[:3].sum()
         temp = 2 * ke / (dof * self.units.boltz)
-        p = self.units.nktv2p * (mv2 + np.array(w)) / box.volume
+        p = self.units.nktv2p * (mv2 + w) / box.volume
         scale = 1.0 / max(self.natoms, 1) if self.units.thermo_normalised else 1.0
         press = float(p[:3].mean())
         row = dict(counters) | {
@@ -96,6 +95,13 @@ class Thermo:
         self.rows.append({name: int(row[name]) if name in INTEGERS else float(row[name])
                           for name in kept})
         return self.rows[-1]
+
+    def sums(self, atoms: Atoms, result: Result
+             ) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+        """(mvv2e sum m v_a v_b (6,), potential energy, virial (6,)) of all atoms; collective."""
+        mv2 = self.units.mvv2e * exact_sum(self.comm, lambda: kinetic_terms(atoms), 6)
+        potential = exact_sum(self.comm, potential_terms(result), 7)
+        return mv2, float(potential[0]), potential[1:]
 
     def _density(self, atoms: Atoms, box: Box) -> float:
         """Mass per volume, g/cm^3 in metal units, reduced in lj."""

@@ -33,6 +33,21 @@ def run(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Folder of the run; default DECKNAME.run."),
     ] = None,
+    restart: Annotated[
+        str | None,
+        typer.Option("--restart", metavar="auto|PATH",
+                     help="Go on from a checkpoint; auto: the newest of the run's own folder."),
+    ] = None,
+    walltime: Annotated[
+        str | None,
+        typer.Option("--walltime", metavar="hh:mm:ss",
+                     help="Stop with a checkpoint before this time is over (exit code 10)."),
+    ] = None,
+    discard_newer: Annotated[
+        bool,
+        typer.Option("--discard-newer",
+                     help="Restart from an older checkpoint and set newer ones aside."),
+    ] = False,
     json_target: Annotated[
         str | None,
         typer.Option("--json", metavar="FILE", help="Write the report as JSON (- for stdout)."),
@@ -45,6 +60,11 @@ def run(
       mdapp run examples/lj_melt/deck.toml
       mdapp run examples/lj_melt/in.lj --var x=2 --set run.precision=mixed
       mpirun -n 2 mdapp run examples/lj_melt/deck.toml --json report.json
+      mdapp run deck.toml --set checkpoint.every=500 --restart auto
+
+    Exit codes: 0 done, 2 bad input or a run that blew up, 3 internal error; with checkpoints: 1 none
+    is whole, 4 storage cannot be accessed, 5 the folder is another job's, 6 unknown format, 7 nothing
+    to restart from, 10 stopped early with a checkpoint, 11 without, 13 too many checkpoints failed.
     """  # noqa: D301 - the parser looks for a backspace character, where lines are kept as they are
     from mdapp.parallel.agree import agree
     from mdapp.parallel.world import world
@@ -59,18 +79,22 @@ def run(
     show = Console(text_stream(json_target) if comm.rank == 0 else None)
     for note in deck.notes:
         show.line(f"note: {note}")
-    sim = Simulation(deck, comm, folder, on_thermo=show.thermo, on_step=lambda _: show.step())
-    show.begin(sim, deck.run.steps if steps is None else steps)
+    sim = Simulation(deck, comm, folder, on_thermo=show.thermo, on_step=lambda _: show.step(),
+                     tell=show.line, restart=restart, walltime=walltime,
+                     discard_newer=discard_newer)
+    show.begin(sim, max(deck.run.steps - sim.step, 0) if steps is None else steps)
     sim.run(steps)
     show.end_bar()
-    sim.outputs.close()
     report = sim.report()
+    sim.close()
     show.line(closing(sim, report))
+    if sim.ending.stop:
+        show.line(f"stopped at step {sim.step}: {sim.ending.reason}; go on with --restart auto")
     if json_target is not None:
         with agree(comm):
             if comm.rank == 0:
                 write_json(json_target, "mdapp.run", 1, report)
-    return 0
+    return sim.ending.exit_code if sim.ending.stop else 0
 
 
 def named(variables: list[str] | tuple[str, ...]) -> dict[str, str]:

@@ -130,6 +130,11 @@ class RankGrid:
                 most = max(most, k)
         return most
 
+    def owners(self, x: NDArray[np.float64]) -> NDArray[np.int64]:
+        """(n,) rank that owns each of the wrapped positions x (n, 3)."""
+        cx, cy, cz = (self.layer_of(d, x[:, d]) for d in range(3))
+        return (cx * self.shape[1] + cy) * self.shape[2] + cz
+
     def layer_of(self, axis: int, coordinate: NDArray[np.float64]) -> NDArray[np.int64]:
         """Index of the layer of subdomains that owns each coordinate, at an open end the last."""
         inner = self.planes[axis][1:-1]

@@ -40,7 +40,7 @@ def run_report(sim: Simulation) -> dict[str, Any]:
         "partners_per_cluster": comm.allreduce(sim.clusters.partners_per_cluster) / comm.size,
         "phases": sim.timers.over_ranks(comm, loop_s),
         "per_rank": {name: over_ranks(comm, value) for name, value in local.items()},
-        "thermo": sim.thermo.rows, "checkpoints": [],
+        "thermo": sim.thermo.rows, "checkpoints": sim.checkpoints.written,
     }
 
 

@@ -1,0 +1,219 @@
+"""Checkpoints of a run: when one is written, of what, and how a run begins from one.
+
+The store keeps bits and the schedule knows the time; this is where they meet the engine.  What a
+checkpoint holds is the state at a step boundary.  Restarting from it must give the same bits as
+going on, so going on does what a restart does: at a checkpoint step the run brings its atoms into
+the canonical order, builds its lists anew and computes the forces from the state that is saved
+(`checkpoint.canonical`).  A failed checkpoint is told and survived, until too many fail in a row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mpi4py import MPI
+
+from mdapp.deck import Deck
+from mdapp.errors import InputError
+from mdapp.model.atoms import PER_ATOM, Atoms
+from mdapp.parallel.agree import agree
+from mdapp.storage.errors import CheckpointError, LockedError
+from mdapp.storage.options import CheckpointOptions
+from mdapp.storage.state import STANDARD, State
+from mdapp.storage.stop import seconds_left
+from mdapp.storage.store import CheckpointStore
+from mdapp.storage.triggers import NOTHING, STOPPED, STOPPED_WITHOUT, Decision, Schedule
+
+if TYPE_CHECKING:
+    from mdapp.simulation import Simulation
+
+AUTO = "auto"
+
+
+def options_of(deck: Deck) -> CheckpointOptions:
+    """The deck's `[checkpoint]` table as the store wants it."""
+    return CheckpointOptions.from_table(deck.checkpoint.model_dump(exclude_none=True))
+
+
+def potential_identity(deck: Deck, ntypes: int) -> dict[str, Any]:
+    """What a restart must find unchanged: style and parameters of the potential, and their hash."""
+    facts = {"style": deck.potential.style, "parameters": deck.potential.parameters,
+             "ntypes": ntypes}
+    text = json.dumps(facts, sort_keys=True)
+    return {**json.loads(text), "hash": "sha256:" + hashlib.sha256(text.encode()).hexdigest()}
+
+
+class Checkpoints:
+    """The checkpoints of one run; every method is collective.
+
+    Parameters
+    ----------
+    out : folder of the run; `checkpoint.dir` lies in it
+    restart : None, a path, or "auto" for the newest checkpoint of the run's own folder
+    walltime : seconds that the run may take, "hh:mm:ss", or None
+    discard_newer : restart from an older checkpoint and set newer ones aside
+    tell : called on rank 0 with what the user should know
+
+    Attributes
+    ----------
+    written : entries for the report, one a checkpoint
+
+    Raises
+    ------
+    InputError : the folder has checkpoints already, and no restart was asked for
+    CheckpointError : the folder cannot be used, or is another job's
+    """
+
+    def __init__(self, comm: MPI.Intracomm, deck: Deck, out: Path, *, restart: str | None = None,
+                 walltime: str | None = None, discard_newer: bool = False,
+                 tell: Callable[[str], None] = lambda line: None):
+        self.comm, self.restart, self.discard_newer = comm, restart, discard_newer
+        self.tell = tell if comm.rank == 0 else lambda line: None
+        self.written: list[dict[str, Any]] = []
+        self.store: CheckpointStore | None = None
+        self.schedule: Schedule | None = None
+        self._first_step = 0
+        with agree(comm):
+            self.options = options_of(deck)
+            if self.options.mode == "async":
+                raise InputError('checkpoint.mode = "async": this version writes checkpoints while '
+                                 'the run waits; set mode = "sync"')
+            self._left = seconds_left(walltime)
+        periodic = self.options.every or self.options.every_minutes or self.options.interval
+        if periodic or restart is not None or self._left is not None:
+            self.store = CheckpointStore(comm, out / self.options.dir, self.options, log=self.tell)
+        self._out = out
+
+    def candidate(self) -> bool:
+        """Whether there is a checkpoint to begin from, as the user asked.
+
+        Raises
+        ------
+        InputError : the folder has checkpoints and no restart was asked for
+        """
+        if self.store is None:
+            return False
+        newest = self.store.newest()
+        if self.restart is None and newest is not None:
+            raise InputError(f"{self.store.directory}: has checkpoints of an earlier run, the "
+                             f"newest of step {newest.step}; go on with --restart auto, or choose "
+                             "another folder with --out")
+        if self.restart == AUTO and newest is None:
+            self.tell(f"{self.store.directory}: no checkpoint yet, starting from the input")
+            return False
+        return self.restart is not None
+
+    def restored(self, accept: Callable[[State], None],
+                 owner: Callable[[np.ndarray], np.ndarray]) -> State:
+        """The state to begin from, each rank with the atoms that `owner` gives it.
+
+        Parameters
+        ----------
+        accept : given the state without atoms before any is read; may refuse it
+        owner : wrapped positions (n, 3) to ranks (n,)
+        """
+        assert self.store is not None
+        path = None if self.restart == AUTO else self.restart
+        found = self.store.restart(path, owner, accept=accept, discard_newer=self.discard_newer)
+        self.tell(f"restart from {found.path} (step {found.state.step}, written by "
+                  f"{found.manifest.decomposition['ranks']} ranks)")
+        return found.state
+
+    def begin(self, step: int) -> None:
+        """Start the clock, from the step that the run begins with."""
+        if self.store is not None and self.schedule is None:
+            self._first_step = step
+            self.schedule = Schedule(self.comm, self.options, self._out, first_step=step,
+                                     seconds_left=self._left, tell=self.tell)
+            self.schedule.__enter__()
+
+    def due(self, step: int) -> Decision:
+        """What is to be done after a step."""
+        return NOTHING if self.schedule is None else self.schedule.poll(step)
+
+    def want_last(self, step: int) -> bool:
+        """Whether the end of the run should get a checkpoint that it does not have yet."""
+        done = any(entry["step"] == step for entry in self.written)
+        return self.schedule is not None and step > self._first_step and not done
+
+    def write(self, state: State, canonical_s: float) -> bool:
+        """Write a checkpoint; False if it failed, which older checkpoints and the run survive.
+
+        Raises
+        ------
+        LockedError : another job has taken the folder
+        """
+        assert self.store is not None and self.schedule is not None
+        began = time.perf_counter()
+        try:
+            outcome = self.store.write(state)
+        except LockedError:
+            raise
+        except CheckpointError as error:
+            self.tell(f"checkpoint of step {state.step} failed, the run goes on: {error}")
+            self.written.append({"step": state.step, "result": "failed"})
+            self.schedule.failed(self.comm.allreduce(time.perf_counter() - began, op=MPI.MAX))
+            return False
+        entry = {**outcome.summary(), "canonical_s": canonical_s}
+        self.written.append(entry)
+        self.schedule.committed(entry["stall_s"], outcome.metrics["total_s"])
+        return True
+
+    def ending(self, decision: Decision, succeeded: bool) -> Decision:
+        """A stop whose checkpoint failed ends with another code."""
+        if decision.stop and decision.exit_code == STOPPED and not succeeded:
+            return replace(decision, exit_code=STOPPED_WITHOUT)
+        return decision
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Give back signals and the lock; not collective after an error."""
+        if self.schedule is not None:
+            self.schedule.__exit__(type(error) if error else None, error, None)
+            self.schedule = None
+        if self.store is not None:
+            self.store.close()
+            self.store = None
+
+
+def state_of(sim: Simulation, invariants: Mapping[str, float]) -> State:
+    """The state of a run as storage wants it: views of its arrays, no copies."""
+    atoms, n = sim.atoms, sim.atoms.nlocal
+    return State(
+        step=sim.step, time=sim.step * sim.deck.run.timestep, timestep=sim.deck.run.timestep,
+        units=sim.units.name, box=sim.box, natoms=sim.natoms, species=sim.species,
+        mass=atoms.mass, fields={f.name: getattr(atoms, f.name)[:n] for f in STANDARD},
+        integrator={"name": sim.deck.run.ensemble, "timestep": sim.deck.run.timestep},
+        rng={"generator": "philox4x32-10", "seed": sim.deck.system.seed},
+        potential=potential_identity(sim.deck, len(atoms.mass)),
+        decomposition={"grid": list(sim.grid.shape), "skin": sim.deck.neighbors.skin,
+                       "cutoff": sim.potential.cutoff},
+        deck=sim.deck.to_dict(), invariants=invariants)
+
+
+def atoms_of(state: State) -> Atoms:
+    """The owned atoms of a restored state."""
+    atoms = Atoms(np.asarray(state.mass, np.float64))
+    for name in PER_ATOM:
+        setattr(atoms, name, np.require(state.fields[name], requirements=["C", "W"]))
+    atoms.nlocal = state.nlocal
+    atoms.f = np.empty((state.nlocal, 3))
+    return atoms
+
+
+def refuse_another_system(deck: Deck, state: State) -> None:
+    """Raise InputError if a checkpoint's state cannot go on under this deck."""
+    if state.units != deck.units:
+        raise InputError(f"units = {deck.units!r}: the checkpoint is in {state.units} units")
+    mine = potential_identity(deck, len(state.mass))
+    if mine["hash"] != state.potential.get("hash"):
+        raise InputError(
+            f"potential: the checkpoint was written with {state.potential.get('style')} "
+            f"{state.potential.get('parameters')}, the deck has {mine['style']} "
+            f"{mine['parameters']}; a restart needs the same potential")
