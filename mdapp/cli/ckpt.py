@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 VERSION = 1
+PHYSICS = "physics"
 ACCESS = 4
 NOTHING = 7
 
@@ -117,27 +118,31 @@ def verify(
     level: Annotated[
         str,
         typer.Option(
-            "--level", metavar="quick|full",
-            help="quick: manifest, sizes, heads; full: every block, and the state hash.",
+            "--level", metavar="quick|full|physics",
+            help="quick: manifest, sizes, heads; full: every block, and the state hash; "
+            "physics: also the energies, computed anew.",
         ),
     ] = "full",
     json_target: Json = None,
 ) -> int:
     """Verify one checkpoint, or all of a folder, and say which one a restart would use."""
+    from mdapp.cli.ckpt_physics import recompute
     from mdapp.cli.ckpt_text import verdict_lines
     from mdapp.parallel.world import world
     from mdapp.storage.audit import Level, audit, note_verified, restart_choice
     from mdapp.storage.catalogue import checkpoints_of, is_checkpoint
     from mdapp.storage.consensus import on_root
 
-    if level not in list(Level):
-        raise InputError(f"--level {level}: must be one of {', '.join(Level)}")
+    if level not in (*Level, PHYSICS):
+        raise InputError(f"--level {level}: must be one of {', '.join((*Level, PHYSICS))}")
     comm = world()
     answer = Answer(comm, json_target)
     verdicts = []
     single, paths = on_root(comm, lambda: (is_checkpoint(path), checkpoints_of(path)), "verifying")
     for one in paths:
-        verdict = audit(comm, one, Level(level))
+        verdict = audit(comm, one, Level.full if level == PHYSICS else Level(level))
+        if level == PHYSICS and verdict.good:
+            recompute(comm, verdict)
         note_verified(comm, verdict)
         verdicts.append(verdict)
         answer.lines(verdict_lines(verdict))

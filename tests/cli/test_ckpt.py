@@ -280,6 +280,34 @@ def test_verification_in_parallel(mpirun: Any, folder: Path, tmp_path: Path) -> 
         assert document["checkpoints"][0]["bytes"] == single.bytes, "every byte once"
 
 
+def test_physics_recomputes_the_energies(ckpt: Any, mpirun: Any, tmp_path: Path) -> None:
+    deck = tmp_path / "melt.toml"
+    deck.write_text(
+        'units = "lj"\n[system]\nlattice = "fcc"\ndensity = 0.8442\ncells = [6, 5, 5]\n'
+        'temperature = 1.44\n[potential]\nstyle = "lj/cut"\nepsilon = 1.0\nsigma = 1.0\n'
+        'rc = 2.5\n[run]\nsteps = 20\ngrid = [2, 1, 1]\n[checkpoint]\nevery = 10\n'
+    )
+    end = mpirun(2, ["-m", "mdapp", "run", str(deck)], timeout=200)
+    assert end.code == 0, end.stdout + end.stderr
+    folder = tmp_path / "melt.run" / "checkpoints"
+    code, text = ckpt("verify", folder.parent, "--level", "physics")
+    assert code == 0 and text.count("recomputed pe = ") == 2, text
+    body = unseal((folder / step_name(20) / MANIFEST).read_bytes(), "m")
+    body["invariants"]["pe"] *= 1.001
+    change_manifest(folder, 20, invariants=body["invariants"])
+    code, text = ckpt("verify", folder, "--level", "physics")
+    assert code == 1 and "pe is" in text and f"would use {step_name(10)}" in text
+    assert ckpt("verify", folder)[0] == 0, "the bits are whole"
+
+
+def test_physics_needs_a_deck(ckpt: Any, folder: Path) -> None:
+    code, text = ckpt("verify", folder, "--level", "physics")
+    assert code == 0 and "saved no energies" in text
+    change_manifest(folder, 300, invariants={"pe": 1.0, "ke": 1.0})
+    code, text = ckpt("verify", folder, "--level", "physics")
+    assert code == 2 and "its deck cannot be run: system: missing" in text
+
+
 # --- inspect -------------------------------------------------------------------------------------
 
 
@@ -479,5 +507,5 @@ def test_help_and_wrong_use(python: Any, ckpt: Any, folder: Path) -> None:
     code, text = ckpt("verfy", folder)
     assert code == 2 and "verify" in text
     code, text = ckpt("verify", folder, "--level", "deep")
-    assert code == 2 and "must be one of quick, full" in text
+    assert code == 2 and "must be one of quick, full, physics" in text
     assert ckpt("verify")[0] == 2
