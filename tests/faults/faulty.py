@@ -7,6 +7,7 @@
                what `finally` blocks would do; the test then closes what a dead process would have
 """
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -101,8 +102,6 @@ class FaultyFileSystem(FileSystem):
     def bury(self) -> None:
         """Close what the dead process had open, as the kernel would."""
         for fd in self._open:
-            try:
+            with contextlib.suppress(OSError):
                 os.close(fd)
-            except OSError:
-                pass
         self._open = set()

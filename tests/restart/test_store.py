@@ -61,7 +61,7 @@ def test_rounds(mpirun, folder: Path) -> None:
 
 @pytest.mark.skipif(h5py.get_config().mpi, reason="this h5py can write in parallel")
 def test_no_parallel_h5py(folder: Path) -> None:
-    with pytest.raises(InputError, match="h5py that is built with MPI.*pwrite"):
+    with pytest.raises(InputError, match=r"h5py that is built with MPI.*pwrite"):
         CheckpointStore(MPI.COMM_SELF, folder, CheckpointOptions(layout="shared"))
 
 
@@ -146,9 +146,11 @@ def test_a_name_taken_at_the_last_moment(folder: Path) -> None:
                 (new / "x").touch()
             super().rename(old, new)
 
-    with CheckpointStore(MPI.COMM_SELF, folder, fs=Racing()) as store:
-        with pytest.raises(ConflictError, match="exists already"):
-            store.write(make_state())
+    with (
+        CheckpointStore(MPI.COMM_SELF, folder, fs=Racing()) as store,
+        pytest.raises(ConflictError, match="exists already"),
+    ):
+        store.write(make_state())
     assert not [p for p in folder.iterdir() if p.name.startswith(".tmp-")]
 
 
