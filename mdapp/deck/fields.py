@@ -30,6 +30,7 @@ DumpColumn = Literal[
     "id", "type", "element", "mass", "x", "y", "z", "xs", "ys", "zs", "xu", "yu", "zu",
     "ix", "iy", "iz", "vx", "vy", "vz", "fx", "fy", "fz",
 ]
+H5mdField = Literal["position", "velocity", "force", "image"]
 THERMO_ONE: tuple[ThermoColumn, ...] = ("step", "temp", "epair", "emol", "etotal", "press")
 
 

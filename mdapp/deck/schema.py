@@ -25,6 +25,7 @@ from mdapp.deck.fields import (
     THREE,
     Count,
     DumpColumn,
+    H5mdField,
     Name,
     Positive,
     PositiveInt,
@@ -102,20 +103,43 @@ class Thermo(Section):
 class Output(Section):
     """A file of snapshots."""
 
-    kind: Literal["atom", "custom", "extxyz"]
-    """atom: LAMMPS dump of id type xs ys zs; custom: one of columns; extxyz: extended XYZ."""
+    kind: Literal["atom", "custom", "extxyz", "h5md"]
+    """atom: LAMMPS dump of id type xs ys zs; custom: one of columns; extxyz: extended XYZ;
+    h5md: H5MD 1.1, written by all ranks, read by MDAnalysis and VMD."""
     every: PositiveInt
     """Steps between two snapshots."""
     file: Name
     """Name of the file, relative to the folder of the run."""
     columns: Annotated[tuple[DumpColumn, ...], LIST] | None = None
     """What kind = custom writes of an atom, in LAMMPS's words."""
+    fields: Annotated[tuple[H5mdField, ...], LIST] | None = None
+    """What kind = h5md writes of each atom in each frame; default position, velocity."""
+    dtype: Literal["float32", "float64"] | None = None
+    """Numbers of kind = h5md; default float32."""
+    profile: Literal["standard", "vmd"] | None = None
+    """For whom kind = h5md writes: vmd leaves out ids, which its plugin cannot take; default
+    standard."""
+    frames_per_part: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Frames in each file of kind = h5md; default 1000, or fewer that fit into 4 GiB."""
 
     def _problems(self) -> Problems:
         if self.kind == "custom" and self.columns is None:
             yield "columns", "missing: kind = custom needs the list of columns to write"
         if self.kind != "custom" and self.columns is not None:
             yield "columns", f"only with kind = custom; {self.kind} has its own"
+        if self.kind != "h5md":
+            for key in ("fields", "dtype", "profile", "frames_per_part"):
+                if getattr(self, key) is not None:
+                    yield key, f"only with kind = h5md, not {self.kind}"
+            return
+        if not self.file.endswith(".h5md") or "*" in self.file:
+            yield "file", "kind = h5md needs a name that ends in .h5md, without *"
+        if self.fields is not None and "position" not in self.fields:
+            yield "fields", "must have position, without which no reader takes the file"
+        if self.fields is not None and len(set(self.fields)) < len(self.fields):
+            yield "fields", "has the same field twice"
+        if self.profile == "vmd" and "image" in (self.fields or ()):
+            yield "fields", "VMD takes image wrongly: leave it out, or set profile = standard"
 
 
 class Deck(Section):

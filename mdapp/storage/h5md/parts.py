@@ -1,8 +1,9 @@
 """The files of a trajectory: `melt.h5md`, then `melt.0001.h5md`, `melt.0002.h5md` and so on.
 
 A name tells what can be relied on. `melt.h5md` is complete and synced to the device. While a part
-grows it is `melt.h5md.part`: it can be read, and every frame in it is whole as long as the machine
-stays up. `melt.h5md.new` is a part that has no whole frame yet, and is of no use to anybody.
+grows it is `melt.part.h5md`: it can be read, by the suffix that readers go by, and every frame in
+it is whole as long as the machine stays up. `melt.h5md.new` is a part that has no whole frame yet,
+and of no use to anybody.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from mdapp.storage.files import FileSystem
 
 GROWING, DRAFT = ".part", ".new"
+FINAL = ""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Part:
     @property
     def growing(self) -> Path:
         """Its name while frames are added."""
-        return self.final.with_name(self.final.name + GROWING)
+        return self.final.with_name(self.final.stem + GROWING + self.final.suffix)
 
     @property
     def draft(self) -> Path:
@@ -44,15 +46,17 @@ def part(path: Path, number: int) -> Part:
     return Part(path.with_name(f"{path.stem}.{number:04d}{path.suffix}") if number else path)
 
 
-def existing(path: Path, fs: FileSystem) -> dict[int, set[str]]:
-    """Numbers of the parts in the folder, each with the endings that exist: "", .part, .new."""
-    pattern = re.compile(
-        re.escape(path.stem) + r"(?:\.(\d{4,}))?" + re.escape(path.suffix)
-        + f"({re.escape(GROWING)}|{re.escape(DRAFT)})?")
-    found: dict[int, set[str]] = {}
+def existing(path: Path, fs: FileSystem) -> dict[int, dict[str, Path]]:
+    """Parts in the folder by number, and their files by state: FINAL, GROWING, DRAFT."""
+    pattern = re.compile(rf"{re.escape(path.stem)}(?:\.(\d{{4,}}))?({GROWING})?"
+                         rf"{re.escape(path.suffix)}({DRAFT})?")
+    found: dict[int, dict[str, Path]] = {}
     for name in fs.listdir(path.parent):
         if match := pattern.fullmatch(name):
             number = int(match[1] or 0)
-            if part(path, number).final.name + (match[2] or "") == name:
-                found.setdefault(number, set()).add(match[2] or "")
+            names = part(path, number)
+            states = {names.final: FINAL, names.growing: GROWING, names.draft: DRAFT}
+            file = path.with_name(name)
+            if file in states:
+                found.setdefault(number, {})[states[file]] = file
     return dict(sorted(found.items()))

@@ -42,7 +42,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from mdapp.storage.slabs import GRAIN, SPREAD
+from mdapp.storage.h5md.slabs import GRAIN, SPREAD
 
 GROUP = "particles/trajectory"
 CHUNK_BYTES = 1 << 30          # HDF5 1.x refuses chunks of 4 GiB
