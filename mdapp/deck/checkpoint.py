@@ -1,8 +1,7 @@
 """The `[checkpoint]` table: when checkpoints are written, how, where, and how many are kept.
 
 Three ways to say when may stand side by side: every n steps, every t minutes, and at the interval
-that loses the least time (`interval = "auto"`), which needs the mean time between failures.  A
-checkpoint on a signal, on the stop file and before the wall time ends needs no key.
+that loses the least time (`interval = "auto"`), which needs the mean time between failures.
 
 Keys that belong to one layout or one mode (`group`, `overrun`, ...) may stay in a deck while
 another one is tried with `--set`; what contradicts itself is refused.
