@@ -24,6 +24,7 @@ from mdapp.deck import Deck
 from mdapp.errors import InputError
 from mdapp.model.atoms import PER_ATOM, Atoms
 from mdapp.parallel.agree import agree
+from mdapp.perf.timers import process_age
 from mdapp.storage.errors import CheckpointError, LockedError
 from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.state import STANDARD, State
@@ -85,7 +86,9 @@ class Checkpoints:
             if self.options.mode == "async":
                 raise InputError('checkpoint.mode = "async": this version writes checkpoints while '
                                  'the run waits; set mode = "sync"')
-            self._left = seconds_left(walltime)
+            if self.options.levels:
+                raise InputError("checkpoint.levels: this version knows one level; remove the key")
+            self._left = seconds_left(walltime, process_age())
         periodic = self.options.every or self.options.every_minutes or self.options.interval
         if periodic or restart is not None or self._left is not None:
             self.store = CheckpointStore(comm, out / self.options.dir, self.options, log=self.tell)
@@ -163,7 +166,7 @@ class Checkpoints:
             return False
         entry = {**outcome.summary(), "canonical_s": canonical_s}
         self.written.append(entry)
-        self.schedule.committed(entry["stall_s"], outcome.metrics["total_s"])
+        self.schedule.committed(entry["stall_s"], outcome.metrics["total_s"] + canonical_s)
         return True
 
     def ending(self, decision: Decision, succeeded: bool) -> Decision:
