@@ -72,7 +72,7 @@ class Simulation:
     InputError : the deck cannot be run; the same error on all ranks
     """
 
-    def __init__(self, deck: Deck, comm: MPI.Comm | None = None, out: Path | str = ".",
+    def __init__(self, deck: Deck, comm: MPI.Intracomm | None = None, out: Path | str = ".",
                  on_thermo: Callable[[dict[str, float]], None] = lambda row: None,
                  on_step: Callable[[int], None] = lambda step: None,
                  tell: Callable[[str], None] = lambda line: None, restart: str | None = None,
@@ -87,7 +87,8 @@ class Simulation:
         self.compile_s = 0.0
         self.restored: State | None = None
         try:
-            self.atoms = self._restored_atoms() if self.checkpoints.candidate() else self._new_atoms()
+            from_checkpoint = self.checkpoints.candidate()
+            self.atoms = self._restored_atoms() if from_checkpoint else self._new_atoms()
         except BaseException as error:
             self.checkpoints.end(error)
             raise
@@ -125,7 +126,7 @@ class Simulation:
         self.bytes_fixed = resident_bytes()
 
     def _new_atoms(self) -> Atoms:
-        """This rank's part of the deck's system, at step 0."""
+        """The part of this rank of the deck's system, at step 0."""
         source = shared_source(self.deck, self.comm)
         mass = np.asarray(source.mass, np.float64)
         self._accept_system(source.box, source.natoms, source.species, mass)
@@ -134,7 +135,7 @@ class Simulation:
         return atoms
 
     def _restored_atoms(self) -> Atoms:
-        """This rank's part of a checkpoint, at its step."""
+        """The part of this rank of a checkpoint, at its step."""
         def accept(header: State) -> None:
             refuse_another_system(self.deck, header)
             self._accept_system(header.box, header.natoms, header.species,

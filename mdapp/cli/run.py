@@ -62,9 +62,10 @@ def run(
       mpirun -n 2 mdapp run examples/lj_melt/deck.toml --json report.json
       mdapp run deck.toml --set checkpoint.every=500 --restart auto
 
-    Exit codes: 0 done, 2 bad input or a run that blew up, 3 internal error; with checkpoints: 1 none
-    is whole, 4 storage cannot be accessed, 5 the folder is another job's, 6 unknown format, 7 nothing
-    to restart from, 10 stopped early with a checkpoint, 11 without, 13 too many checkpoints failed.
+    Exit codes: 0 done, 2 bad input or a run that blew up, 3 internal error.  With checkpoints: 1
+    none is whole, 4 storage cannot be accessed, 5 the folder is another job's, 6 unknown format,
+    7 nothing to restart from, 10 stopped early with a checkpoint, 11 without one, 13 too many
+    checkpoints failed.
     """  # noqa: D301 - the parser looks for a backspace character, where lines are kept as they are
     from mdapp.parallel.agree import agree
     from mdapp.parallel.world import world
