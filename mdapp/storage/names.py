@@ -12,6 +12,7 @@ MANIFEST = "manifest.json"
 LATEST = "LATEST"
 LOCK = "LOCK"
 METRICS = "ckpt-metrics.jsonl"
+CANARY = ".canary-"
 
 _STEP = re.compile(r"step-(\d{12,18})")
 _ASIDE = re.compile(r"(\.tmp|\.bad|\.trash|\.old|\.verified|crash)-(\d{12,18})-([0-9a-f]{8})")

@@ -5,14 +5,16 @@ damage to its metadata alone loses nothing. Buffers are poisoned before each rea
 arrived cannot pass for data that did. What is wrong is collected as `Damage`, named by file, block
 and field, and told apart from what could not be read, which is an OSError.
 
-The kernel is told a few blocks ahead what will be wanted, so that the device works while the cpu
-checks.
+Each field is read through a descriptor of its own: to the kernel these are sequential streams, and
+it reads ahead while the cpu checks. (Measured on a local disk: announcing blocks oneself, reading
+in a second thread and reading past the page cache are all slower, by a third and more.)
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,6 @@ from mdapp.storage.manifest import FileEntry, Manifest, Writer
 from mdapp.storage.state import Field
 
 POISON = 0xA5
-AHEAD_BYTES = 48 << 20
 Buffers = Sequence[NDArray[Any]]
 
 
@@ -200,28 +201,36 @@ def read_blocks(
         Something cannot be read.
     """
     for part in share.parts:
-        with fs.open_patiently(path / part.entry.path) as file:
-            table, damages = read_table(file, manifest, part)
+        with _opened(fs, path / part.entry.path, len(manifest.fields)) as files:
+            table, damages = read_table(files[0], manifest, part)
             if table is None:
                 yield (), damages
                 continue
-            lookahead = _Lookahead(file, manifest.fields, table)
             for k, row in enumerate(table):
-                lookahead.want(k)
                 buffers = place(int(row["count"]))
-                found = _read_block(file, manifest.fields, row, buffers, clock)
+                found = _read_block(files, manifest.fields, row, buffers, clock)
                 damages = [
                     Damage(part.entry.path, reason, part.begin + k, name) for name, reason in found
                 ]
                 yield (() if damages else buffers), damages
 
 
+@contextmanager
+def _opened(fs: FileSystem, path: Path, times: int) -> Iterator[list[File]]:
+    """Open a file once for each field, since the kernel's read-ahead follows descriptors."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(fs.open_patiently(path)) for _ in range(times)]
+        for file in files:
+            file.advise(0, 0, _SEQUENTIAL)
+        yield files
+
+
 def _read_block(
-    file: File, fields: Sequence[Field], row: Any, buffers: Buffers, clock: Clock
+    files: Sequence[File], fields: Sequence[Field], row: Any, buffers: Buffers, clock: Clock
 ) -> list[tuple[str, str]]:
     """Fill buffers with a block; returns (field, reason) of what is wrong with it."""
     wrong = []
-    for k, (item, buffer) in enumerate(zip(fields, buffers, strict=True)):
+    for k, (file, item, buffer) in enumerate(zip(files, fields, buffers, strict=True)):
         view = raw(buffer)
         with clock("read_s"):
             buffer.reshape(-1).view(np.uint8)[:] = POISON
@@ -235,26 +244,7 @@ def _read_block(
     return wrong
 
 
-class _Lookahead:
-    """Tells the kernel which bytes will be read soon."""
-
-    def __init__(self, file: File, fields: Sequence[Field], table: Table):
-        self._file, self._table, self._told = file, table, 0
-        self._sizes = [f.atom_bytes for f in fields]
-        block = max(1, int(table["count"].max(initial=1)) * sum(self._sizes))
-        self._ahead = max(1, AHEAD_BYTES // block)
-
-    def want(self, row: int) -> None:
-        """Announce the blocks that follow `row`."""
-        until = min(row + self._ahead, len(self._table))
-        for k in range(self._told, until):
-            count = int(self._table["count"][k])
-            for offset, size in zip(self._table["offset"][k], self._sizes, strict=True):
-                self._file.advise(int(offset), count * size, _WILLNEED)
-        self._told = max(self._told, until)
-
-
-_WILLNEED = getattr(os, "POSIX_FADV_WILLNEED", 0)
+_SEQUENTIAL = getattr(os, "POSIX_FADV_SEQUENTIAL", 0)
 _DONTNEED = getattr(os, "POSIX_FADV_DONTNEED", 0)
 
 
@@ -268,10 +258,10 @@ def read_back(fs: FileSystem, path: Path, fields: Sequence[Field], table: Table)
     """
     count = int(table["count"].max(initial=0))
     buffers = [f.empty(count) for f in fields]
-    with fs.open_patiently(path) as file:
-        file.advise(0, 0, _DONTNEED)
+    with _opened(fs, path, len(fields)) as files:
+        files[0].advise(0, 0, _DONTNEED)
         for k, row in enumerate(table):
             some = [b[: row["count"]] for b in buffers]
-            for name, reason in _read_block(file, fields, row, some, Clock()):
+            for name, reason in _read_block(files, fields, row, some, Clock()):
                 return str(Damage(str(path), reason, k, name))
     return ""

@@ -15,7 +15,7 @@ from pathlib import Path
 from mdapp.storage.errors import CheckpointError
 from mdapp.storage.files import FileSystem
 from mdapp.storage.manifest import Manifest, decode
-from mdapp.storage.names import MANIFEST, aside_kind, aside_name, step_name, step_of
+from mdapp.storage.names import CANARY, MANIFEST, aside_kind, aside_name, step_name, step_of
 from mdapp.storage.options import CheckpointOptions
 
 LEAST = 2
@@ -150,7 +150,7 @@ def collect_orphans(directory: Path, fs: FileSystem) -> tuple[list[str], list[st
         try:
             if kind in (".tmp", ".trash"):
                 fs.remove_tree(directory / name, first=MANIFEST)
-            elif kind == ".verified" and name not in living:
+            elif (kind == ".verified" and name not in living) or name.startswith(CANARY):
                 fs.unlink(directory / name)
             else:
                 continue

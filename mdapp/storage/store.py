@@ -26,6 +26,7 @@ from mpi4py import MPI
 
 from mdapp.errors import InputError
 from mdapp.storage.attempt import Attempt, Place
+from mdapp.storage.canary import check_engine
 from mdapp.storage.consensus import on_root, settle_worst
 from mdapp.storage.engines import Clock
 from mdapp.storage.errors import (
@@ -125,7 +126,8 @@ class CheckpointStore:
         self._lock = DirectoryLock(
             self.directory, self.run_uuid, self.options.lock_stale_s, break_lock, fs
         )
-        self.failures, self._parent, self._crashed = 0, "", False
+        self.failures, self._parent = 0, ""
+        self._crashed = self._trusted = False
         self._software = software()
         exercise()
         self.read_only = bool(on_root(self.comm, self._take_folder, f"opening {self.directory}"))
@@ -214,6 +216,7 @@ class CheckpointStore:
                 outcome.uuid, outcome.result = present, "present"
             else:
                 self._check_space(survey)
+                self._trust_engine()
                 self._write_twice(state, survey, outcome, clock, line)
         except CheckpointError as error:
             self.failures += 1
@@ -308,6 +311,14 @@ class CheckpointStore:
                 )
 
         on_root(self.comm, compare, "checkpoint")
+
+    def _trust_engine(self) -> None:
+        """Before the first file that all ranks share: see whether their bytes stay apart."""
+        if self._trusted or self._place.group.layout != "shared":
+            return
+        limit = self.options.io_timeout_s
+        check_engine(self.comm, self.fs, self.directory, self._place.engine, limit)
+        self._trusted = True
 
     def _write_twice(
         self, state: State, survey: Survey, outcome: Outcome, clock: Clock, line: dict[str, Any]

@@ -77,8 +77,10 @@ def survey_rank(
         block = [a[begin:end] for a in arrays]
         survey_block(row, block[0], block[1])
         add_hash(block, sums)
-        for k, values in enumerate(block):
-            low[k], high[k] = np.minimum(low[k], values.min()), np.maximum(high[k], values.max())
+        spans = [(row["id_min"], row["id_max"]), (row["bbox_lo"].min(), row["bbox_hi"].max())]
+        spans += [(values.min(), values.max()) for values in block[2:]]
+        for k, (least, largest) in enumerate(spans):
+            low[k], high[k] = np.minimum(low[k], least), np.maximum(high[k], largest)
         types = block[3]
         if types.min() < 0 or types.max() >= ntypes:
             raise InputError(

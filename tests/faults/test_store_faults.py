@@ -409,7 +409,10 @@ def test_a_newer_version_stops_the_restart(folder: Path) -> None:
     """C4: it is no damage; nothing is set aside, nothing older taken."""
     write(folder, OLD, NEW)
     edit(folder / step_name(2000), lambda body: body.update(version=[2, 0]))
-    with open_store(folder) as store, pytest.raises(FormatVersionError, match=r"version 2\.0") as caught:
+    with (
+        open_store(folder) as store,
+        pytest.raises(FormatVersionError, match=r"version 2\.0") as caught,
+    ):
         store.restore(None, owner_of(1))
     assert caught.value.exit_code == 6
     assert step_name(2000) in names(folder)
