@@ -15,7 +15,7 @@ from mdapp.errors import InputError
 from mdapp.model.atoms import Atoms
 from mdapp.model.state_hash import state_hash
 from mdapp.storage.errors import ConflictError, NothingToRestartError
-from mdapp.storage.manifest import decode
+from mdapp.storage.manifest import VERSION, decode
 from mdapp.storage.names import MANIFEST, step_name
 from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.store import CheckpointStore
@@ -321,3 +321,20 @@ def test_failures_are_counted(folder: Path) -> None:
         fs.disarm()
         store.write(make_state())
         assert store.failures == 0
+
+
+GOLDEN = sorted(Path(__file__).with_name("golden").glob("*/step-*"))
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.parent.name)
+def test_golden_checkpoints_are_read(folder: Path, path: Path) -> None:
+    """V1: one checkpoint of each format version that was ever released, written by 3 ranks."""
+    with open_store(folder) as store:
+        found = store.restart(path, owner_of(1))
+    assert found.manifest.state_hash == "aa29d6437821bf68f2f66baec9fa85e9"
+    assert sorted(found.state.fields["id"]) == list(range(1, 61))
+    assert found.state.mass.tolist() == [1.0, 2.5, 0.1] and found.state.time == 5.0
+
+
+def test_there_is_a_golden_checkpoint_of_this_version() -> None:
+    assert "{}.{}".format(*VERSION) in [path.parent.name for path in GOLDEN]

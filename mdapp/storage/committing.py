@@ -1,0 +1,374 @@
+"""One commit: from a state to a directory that a restart finds, or to nothing at all.
+
+    0  all ranks look at the state and agree that it is sound, new, and will fit
+    1  the draft's directory             5  read back, where that is asked for
+    2  its files, without data           6  the manifest, and all names made durable
+    3  the data, each block summed       7  one rename: committed
+    4  fsync of every file               8, 9  the hint LATEST, and retention
+
+The steps from 1 to 7 are those of `mdapp.storage.attempt`. What is here is everything around them:
+what is refused before, what is tried once more, what is cleared away, measured and told after.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+import uuid as uuids
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from mdapp.storage.attempt import Attempt, Place
+from mdapp.storage.canary import check_engine
+from mdapp.storage.consensus import on_root, settle_worst
+from mdapp.storage.engines import Clock
+from mdapp.storage.errors import (
+    CheckpointError,
+    ConflictError,
+    DamagedError,
+    DurabilityError,
+    FormatVersionError,
+    NonFiniteStateError,
+)
+from mdapp.storage.lock import DirectoryLock
+from mdapp.storage.manifest import Manifest, decode, plain_mass
+from mdapp.storage.metrics import (
+    ROOT_PHASES,
+    Outcome,
+    append_line,
+    gbytes_per_s,
+    spread_over_ranks,
+)
+from mdapp.storage.names import MANIFEST, aside_name, step_name
+from mdapp.storage.provenance import file_system_type, software
+from mdapp.storage.publish import write_latest
+from mdapp.storage.retention import list_committed, mark_verified, quarantine, retain
+from mdapp.storage.state import Field, State, fields_of
+from mdapp.storage.survey import LocalSurvey, Survey, exercise, sum_surveys, survey_rank
+
+MARGIN_FACTOR, MARGIN_BYTES = 1.05, 64 << 20
+
+
+class Committer:
+    """Writes the checkpoints of a store; every method is collective.
+
+    Parameters
+    ----------
+    place : where and how
+    lock : of the folder, held by rank 0
+    run_uuid : identity of the run
+    read_only : whether the folder can only be read
+    metrics_path : log of all attempts
+    log : told on rank 0 what went wrong without harm
+
+    Attributes
+    ----------
+    failures : attempts that failed in a row
+    parent : identity of the checkpoint that the run was at last
+    """
+
+    def __init__(
+        self, place: Place, lock: DirectoryLock, run_uuid: str, read_only: bool,
+        metrics_path: Path, log: Callable[[str], None],
+    ):  # fmt: skip
+        self._place, self._lock, self._run_uuid = place, lock, run_uuid
+        self._comm, self._fs = place.comm, place.fs
+        self._directory, self._options = place.directory, place.options
+        self._read_only, self._metrics_path, self._log = read_only, metrics_path, log
+        self.failures, self.parent = 0, ""
+        self._crashed = self._trusted = False
+        self._software = software()
+        exercise()
+
+    def write(self, state: State) -> Outcome:
+        """Write a checkpoint and wait until it is committed.
+
+        Raises
+        ------
+        NonFiniteStateError
+            The state holds NaN or infinity. A diagnostic dump is written the first time.
+        ConflictError
+            Another state of the same step is committed.
+        StorageAccessError
+            It could not be written; the attempt is removed, and the run may go on.
+        LockedError
+            The folder was taken by another job.
+        """
+        start, clock = time.perf_counter(), Clock()
+        outcome = Outcome(
+            state.step, str(self._comm.bcast(uuids.uuid4().hex, 0)), "failed",
+            self._directory / step_name(state.step), "",
+        )  # fmt: skip
+        line: dict[str, Any] = {"retries": 0, "errors": {}, "sizes": (0, 0, 0, 0)}
+        try:
+            survey = self._survey(state, clock)
+            outcome.state_hash = survey.state_hash
+            if not survey.finite:
+                self._refuse(state, survey)
+            line["sizes"] = self._sizes(survey)
+            present = self._present(state.step, survey.state_hash)
+            if present:
+                outcome.uuid, outcome.result = present, "present"
+            else:
+                self._check_space(survey)
+                self._trust_engine()
+                self._write_twice(state, survey, outcome, clock, line)
+        except CheckpointError as error:
+            self.failures += 1
+            line["errors"][errno.errorcode.get(error.errno, type(error).__name__)] = str(error)
+            self._record(outcome, line, clock, start)
+            raise self._explained(error) from None
+        self.failures, self.parent = 0, outcome.uuid
+        self._record(outcome, line, clock, start)
+        return outcome
+
+    def _survey(self, state: State, clock: Clock) -> Survey:
+        """Step 0: look at the state, all ranks."""
+        local: tuple[tuple[Field, ...], LocalSurvey] | None = None
+        failure: Exception | None = None
+        try:
+            with clock("snapshot_s"):
+                fields = fields_of(state)
+                local = fields, survey_rank(
+                    state, fields, self._comm.rank, self._options.block_atoms
+                )
+        except Exception as error:
+            failure = error
+        settle_worst(self._comm, failure, f"checkpoint of step {state.step}")
+        assert local is not None
+        return sum_surveys(self._comm, state, *local)
+
+    def _sizes(self, survey: Survey) -> tuple[int, int, int, int]:
+        """Bytes of atoms and tables, files, blocks and atoms, of all ranks."""
+        blocks = int(self._comm.allreduce(len(survey.table)))
+        nbytes = survey.bytes + blocks * survey.table.itemsize
+        return nbytes, self._place.group.count, blocks, survey.natoms
+
+    def _refuse(self, state: State, survey: Survey) -> None:
+        """Refuse a broken state; the first time, keep it for whoever wants to know why."""
+        where = ""
+        if not self._crashed:
+            self._crashed = True
+            uuid = str(self._comm.bcast(uuids.uuid4().hex, 0))
+            target = self._directory / aside_name("crash", state.step, uuid)
+            tame = replace(state, invariants=_without_nan(state.invariants))
+            try:
+                self._attempt(tame, survey, uuid, target, Clock())
+                where = f"; the state was dumped to {target}"
+            except CheckpointError as error:
+                where = f"; it could not be dumped either: {error}"
+        bad = [f.name for f in survey.fields if survey.ranges[f.name] is None]
+        raise _alike(self._comm, NonFiniteStateError(
+            f"step {state.step}: {', '.join(bad)} of some atom is not finite, so that this state "
+            f"is no checkpoint{where}"
+        ))  # fmt: skip
+
+    def _present(self, step: int, state_hash: str) -> str:
+        """Identity of a committed checkpoint of the same state; empty if there is none."""
+
+        def look() -> str:
+            name = step_name(step)
+            path = self._directory / name
+            if self._read_only or not self._fs.exists(path):
+                return ""
+            try:
+                known = decode(self._fs.read_small(path / MANIFEST))
+            except FormatVersionError as error:
+                raise ConflictError(f"{path}: exists already ({error})") from None
+            except (DamagedError, FileNotFoundError) as error:
+                aside = quarantine(self._directory, name, uuids.uuid4().hex, self._fs)
+                self._log(f"{path}: set aside as {aside}: {error}")
+                return ""
+            if known.state_hash != state_hash:
+                raise ConflictError(
+                    f"{path}: exists already with another state ({known.uuid}, state hash "
+                    f"{known.state_hash} instead of {state_hash}, of run {known.run_uuid}); give "
+                    f"run {self._run_uuid} a folder of its own (--out, checkpoint.dir)"
+                )
+            return known.uuid
+
+        return on_root(self._comm, look, f"checkpoint of step {step}")
+
+    def _check_space(self, survey: Survey) -> None:
+        """Refuse what will not fit, before anything is written."""
+        need = int(survey.bytes * MARGIN_FACTOR) + MARGIN_BYTES
+
+        def compare() -> None:
+            if self._read_only:
+                raise OSError(errno.EROFS, "the folder can only be read", str(self._directory))
+            free = self._fs.free_bytes(self._directory)
+            if free < need and self._options.free_space_policy == "prune":
+                retain(self._directory, self._options, self._fs)
+                free = self._fs.free_bytes(self._directory)
+            if free < need:
+                raise OSError(
+                    errno.ENOSPC, f"{need} bytes are needed, {free} are free", str(self._directory)
+                )
+
+        on_root(self._comm, compare, "checkpoint")
+
+    def _trust_engine(self) -> None:
+        """Before the first file that all ranks share: see whether their bytes stay apart."""
+        if self._trusted or self._place.group.layout != "shared":
+            return
+        limit = self._options.io_timeout_s
+        check_engine(self._comm, self._fs, self._directory, self._place.engine, limit)
+        self._trusted = True
+
+    def _write_twice(
+        self, state: State, survey: Survey, outcome: Outcome, clock: Clock, line: dict[str, Any]
+    ) -> None:
+        """Write; once more into a new directory if durability failed, since fsync cannot be."""
+        try:
+            self._commit(state, survey, outcome, clock, line)
+        except DurabilityError as error:
+            line["retries"] = 1
+            outcome.warnings.append(f"written once more: {error}")
+            outcome.uuid = str(self._comm.bcast(uuids.uuid4().hex, 0))
+            self._commit(state, survey, outcome, clock, line)
+
+    def _commit(
+        self, state: State, survey: Survey, outcome: Outcome, clock: Clock, line: dict[str, Any]
+    ) -> None:
+        target = self._directory / step_name(state.step)
+        doubt = self._attempt(state, survey, outcome.uuid, target, clock, line)
+        if doubt:
+            outcome.result = "undurable"
+            outcome.warnings.append(
+                f"{target}: published, but its name may not survive a power cut ({doubt}); older "
+                "checkpoints are all kept"
+            )
+            return
+        outcome.result = "committed"
+        outcome.warnings += self._comm.bcast(self._after_commit(state.step, outcome.uuid, clock), 0)
+
+    def _attempt(
+        self, state: State, survey: Survey, uuid: str, target: Path, clock: Clock,
+        line: dict[str, Any] | None = None,
+    ) -> str:  # fmt: skip
+        """Steps 1 to 7; returns why the name is in doubt, empty if it is not."""
+        attempt = Attempt(self._place, survey, state.step, uuid, clock)
+        try:
+            on_root(self._comm, self._lock.check, f"checkpoint of step {state.step}")
+            attempt.make_directory()
+            attempt.create_files()
+            began = time.perf_counter()
+            attempt.write()
+            attempt.sync()
+            window = time.perf_counter() - began
+            attempt.verify()
+            manifest = self._manifest(state, survey, uuid, clock)
+            attempt.seal(manifest)
+            doubt = attempt.publish(target, self._lock.check)
+        except CheckpointError:
+            left = attempt.discard()
+            if left and self._comm.rank == 0:
+                self._log(left)
+            raise
+        if line is not None:
+            line["gbytes_per_s"] = gbytes_per_s(survey.bytes, window)
+        return doubt
+
+    def _after_commit(self, step: int, uuid: str, clock: Clock) -> list[str]:
+        """Steps 8 and 9, on rank 0: the hint, and retention; nothing here can fail the commit."""
+        if self._comm.rank != 0:
+            return []
+        warnings: list[str] = []
+        with clock("retention_s"):
+            try:
+                write_latest(self._fs, self._directory, step_name(step))
+                if self._place.verify:
+                    mark_verified(self._directory, step, uuid, self._fs)
+            except OSError as error:
+                warnings.append(f"{self._directory}: LATEST not written: {error}")
+            warnings += retain(self._directory, self._options, self._fs)[1]
+        return warnings
+
+    def _manifest(self, state: State, survey: Survey, uuid: str, clock: Clock) -> Manifest:
+        """Everything but the files, which the writers tell."""
+        options = self._options
+        return Manifest(
+            uuid=uuid, parent_uuid=self.parent, run_uuid=self._run_uuid,
+            step=state.step, time=float(state.time), dt=float(state.timestep), units=state.units,
+            natoms=survey.natoms, natoms_by_type=survey.natoms_by_type,
+            species=tuple(state.species), mass=plain_mass(state.mass), box=state.box,
+            fields=survey.fields, files=(), block_atoms=options.block_atoms,
+            state_hash=survey.state_hash, layout=self._place.group.layout,
+            engine=self._place.engine, mode=options.mode,
+            decomposition={**state.decomposition, "ranks": self._comm.size,
+                           "nodes": self._place.group.nodes, "canonical": options.canonical},
+            plain={
+                "integrator": dict(state.integrator), "rng": dict(state.rng),
+                "potential": dict(state.potential), "deck": dict(state.deck),
+                "invariants": {**state.invariants, "ranges": survey.ranges,
+                               "finite": survey.finite},
+                "software": self._software,
+                "storage": {"type": file_system_type(self._directory), "level": "parallel"},
+                "timings": {k: round(v, 6) for k, v in sorted(clock.seconds.items())},
+            },
+            outputs=tuple(dict(o) for o in state.outputs),
+        )  # fmt: skip
+
+    def _record(self, outcome: Outcome, line: dict[str, Any], clock: Clock, start: float) -> None:
+        """Fill in the metrics and add them to the log."""
+        stall = np.array([time.perf_counter() - start])
+        self._comm.Allreduce(MPI.IN_PLACE, stall, MPI.MAX)
+        place = self._place
+        nbytes, files, blocks, natoms = 0, 0, 0, 0
+        phases = spread_over_ranks(self._comm, clock.seconds)
+        if outcome.result != "failed":
+            nbytes, files, blocks, natoms = line["sizes"]
+        outcome.metrics = self._comm.bcast({
+            "step": outcome.step, "uuid": outcome.uuid, "result": outcome.result,
+            "layout": place.group.layout, "engine": place.engine, "mode": self._options.mode,
+            "ranks": self._comm.size, "nodes": place.group.nodes,
+            "files": files, "blocks": blocks, "atoms": natoms, "bytes": nbytes,
+            **phases, **{k: clock.seconds.get(k, 0.0) for k in ROOT_PHASES},
+            "total_s": float(stall[0]), "stall_s": float(stall[0]),
+            "perceived_gbytes_per_s": gbytes_per_s(nbytes, float(stall[0])),
+            "when": time.time(), "gbytes_per_s": 0.0,
+            **{k: v for k, v in line.items() if k != "sizes"},
+        }, 0)  # fmt: skip
+        if self._comm.rank == 0 and not self._read_only:
+            trouble = append_line(self._fs, self._metrics_path, outcome.metrics)
+            if trouble:
+                outcome.warnings.append(trouble)
+            for warning in outcome.warnings:
+                self._log(warning)
+
+    def _explained(self, error: CheckpointError) -> CheckpointError:
+        """Add to the message what a user wants to know next: what is still there."""
+
+        def standing() -> str:
+            try:
+                known = list_committed(self._directory, self._fs)
+                free = self._fs.free_bytes(self._directory)
+            except OSError:
+                return ""
+            newest = f"the newest checkpoint is {known[0].name}" if known else "there is no older"
+            return f"{newest}; {free / 1e9:.3g} GB are free in {self._directory}"
+
+        told = self._comm.bcast(standing() if self._comm.rank == 0 else "", 0)
+        if told:
+            error.args = (f"{error}; {told}",)
+        return error
+
+
+def _alike(comm: MPI.Comm, error: CheckpointError) -> CheckpointError:
+    """Mark an error that all ranks raise alike."""
+    vars(error).update(agreed_by=comm.size, failing=comm.size)
+    return error
+
+
+def _without_nan(value: Any) -> Any:
+    """Replace what JSON cannot hold by None."""
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
