@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from mdapp.storage.files import FileSystem
 
@@ -42,6 +43,7 @@ class FaultyFileSystem(FileSystem):
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.made: list[Path] = []
         self.slept = 0.0
         self.struck = False
         self._faults: list[Fault] = []
@@ -79,6 +81,8 @@ class FaultyFileSystem(FileSystem):
             self._open.add(result)
         elif kind == "close":
             self._open.discard(args[0])
+        elif kind == "mkdir":
+            self.made.append(args[0])
         return result
 
     def _strike(self, fault: Fault, kind: str, function: Callable, args, kwargs):

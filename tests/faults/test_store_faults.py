@@ -196,7 +196,8 @@ def test_an_fsync_that_fails_is_never_repeated(folder: Path) -> None:
     data = 2  # after the folder's, before the manifest's
     end, fs = commit_under(folder, Fault("fsync", data, errno.EIO))
     assert end == "committed"
-    assert fs.calls.count("mkdir") == 2 * [k for k, _ in calls].count("mkdir")
+    drafts = {path.name for path in fs.made if path.name.startswith(".tmp-")}
+    assert len(drafts) == 2 and len(fs.made) == 4
     end, fs = commit_under(folder, Fault("fsync", data, errno.EIO, onwards=True))
     assert end in ("DurabilityError", "StorageAccessError")
     assert fs.calls.count("fsync") < 2 * len(syncs)
@@ -522,12 +523,29 @@ def test_two_jobs_in_one_folder(folder: Path) -> None:
 
 
 def test_a_lock_that_was_stolen_stops_the_writer(folder: Path) -> None:
+    """W1: before anything is written, and again before the name is published."""
     write(folder, OLD)
-    with open_store(folder) as store:
-        (folder / "LOCK").unlink()
-        with pytest.raises(LockedError):
-            store.write(NEW)
-    assert restored_step(folder) == 1000
+    for late in (False, True):
+
+        class Thief(FaultyFileSystem):
+            def exists(self, path: Path, late: bool = late) -> bool:
+                if late and "mkdir" in self.calls and (folder / "LOCK").exists():
+                    (folder / "LOCK").unlink()
+                return super().exists(path)
+
+            def write_durably(self, path: Path, data: bytes) -> None:
+                super().write_durably(path, data)
+                self.exists(path)
+
+        fs = Thief()
+        with open_store(folder, fs) as store:
+            fs.arm()
+            if not late:
+                (folder / "LOCK").unlink()
+            with pytest.raises(LockedError):
+                store.write(NEW)
+        assert ("mkdir" in fs.calls) == late
+        assert restored_step(folder) == 1000
 
 
 def test_a_lock_left_by_a_dead_job(folder: Path) -> None:
