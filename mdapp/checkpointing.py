@@ -103,12 +103,12 @@ class Checkpoints:
         """
         if self.store is None:
             return False
-        newest = self.store.newest()
-        if self.restart is None and newest is not None:
+        known = self.store.candidates()
+        if self.restart is None and known:
             raise InputError(f"{self.store.directory}: has checkpoints of an earlier run, the "
-                             f"newest of step {newest.step}; go on with --restart auto, or choose "
-                             "another folder with --out")
-        if self.restart == AUTO and newest is None:
+                             f"newest is {known[0]}; go on with --restart auto, or choose another "
+                             "folder with --out")
+        if self.restart == AUTO and not known:
             self.tell(f"{self.store.directory}: no checkpoint yet, starting from the input")
             return False
         return self.restart is not None
