@@ -1,8 +1,8 @@
-"""What a user gets wrong: one message on the error stream, exit code 2, on any number of ranks, and no hang.
+"""What a user gets wrong: one message, exit code 2, on any number of ranks, and no hang.
 
-The mistakes of a table are made one after the other in one start of `try_all.py`, on one rank and on
-three; some are then made as a user makes them, each with a start of its own.  A hang ends at the
-time limit, and fails.
+The mistakes of a table are made one after the other in one start of `try_all.py`, on one rank and
+on three; some are then made as a user makes them, each with a start of its own.  A hang ends at
+the time limit, and fails.
 """
 
 import json
@@ -50,12 +50,15 @@ Atoms # atomic
 1 1 1.0 1.0 1.0
 2 1 3.0 3.0 3.0
 """
-FROM_FILE = DECK.replace('lattice = "fcc"\ndensity = 0.8442\ncells = [3, 3, 3]\ntemperature = 1.44',
-                         'file = "data.two"')
+FROM_FILE = DECK.replace(
+    'lattice = "fcc"\ndensity = 0.8442\ncells = [3, 3, 3]\ntemperature = 1.44', 'file = "data.two"'
+)
 
 
 DUMP = '[[output]]\nkind = "atom"\nevery = 10\nfile = "{}"\n'
-METAL = DECK.replace('"lj"', '"metal"', 1).replace("density = 0.8442", 'constant = 4.0\nspecies = ["Xq"]')
+METAL = DECK.replace('"lj"', '"metal"', 1).replace(
+    "density = 0.8442", 'constant = 4.0\nspecies = ["Xq"]'
+)
 
 
 @dataclass(frozen=True)
@@ -84,51 +87,104 @@ def with_set(*settings: str, words: tuple[str, ...]) -> Mistake:
 
 
 MISTAKES = {
-    "unknown key": with_deck("[run]", "[run]\nstps = 3", "deck.toml", "run.stps", "did you mean run.steps?"),
+    "unknown key": with_deck(
+        "[run]", "[run]\nstps = 3", "deck.toml", "run.stps", "did you mean run.steps?"
+    ),
     "unknown section": with_deck("[thermo]", "[thermos]", "thermos", "did you mean thermo?"),
-    "unknown key of the potential": with_deck("sigma", "sgima", "potential.sgima", "did you mean sigma?"),
-    "unknown style": with_deck("lj/cut", "lj/ctu", "potential.style = 'lj/ctu'", "did you mean lj/cut?"),
+    "unknown key of the potential": with_deck(
+        "sigma", "sgima", "potential.sgima", "did you mean sigma?"
+    ),
+    "unknown style": with_deck(
+        "lj/cut", "lj/ctu", "potential.style = 'lj/ctu'", "did you mean lj/cut?"
+    ),
     "not TOML": with_deck("[run]", "[run", "deck.toml"),
-    "two mistakes": with_deck("steps = 20", "steps = -1\ntimestep = 0.0", "run.steps = -1", "run.timestep = 0", lines=2),
-    "no structure file": Mistake(("nothing.data",), deck=FROM_FILE.replace("data.two", "nothing.data")),
+    "two mistakes": with_deck(
+        "steps = 20", "steps = -1\ntimestep = 0.0", "run.steps = -1", "run.timestep = 0", lines=2
+    ),
+    "no structure file": Mistake(
+        ("nothing.data",), deck=FROM_FILE.replace("data.two", "nothing.data")
+    ),
     "a folder for a file": Mistake(("is a directory",), deck=FROM_FILE.replace("data.two", ".")),
-    "truncated data": with_data(lambda d: d[:d.index("2 1 3.0")], "data.two:13", "truncated"),
+    "truncated data": with_data(lambda d: d[: d.index("2 1 3.0")], "data.two:13", "truncated"),
     "truncated in a line": with_data(lambda d: d[:-8], "data.two:16", "column"),
-    "cut before the atoms": with_data(lambda d: d[:d.index("Atoms")], "data.two", "Atoms"),
+    "cut before the atoms": with_data(lambda d: d[: d.index("Atoms")], "data.two", "Atoms"),
     "empty data": with_data(lambda d: "", "data.two"),
-    "too few columns": with_data(lambda d: d.replace("3.0 3.0 3.0", "3.0 3.0"), "data.two:16", "column"),
-    "not a number": with_data(lambda d: d.replace("3.0 3.0 3.0", "3.0 nan 3.0"), "data.two:16", "nan"),
+    "too few columns": with_data(
+        lambda d: d.replace("3.0 3.0 3.0", "3.0 3.0"), "data.two:16", "column"
+    ),
+    "not a number": with_data(
+        lambda d: d.replace("3.0 3.0 3.0", "3.0 nan 3.0"), "data.two:16", "nan"
+    ),
     "no such type": with_data(lambda d: d.replace("2 1 3.0", "2 7 3.0"), "data.two:16", "type 7"),
-    "an id twice": with_data(lambda d: d.replace("2 1 3.0", "1 1 3.0"), "data.two:16", "atom id 1 appears twice"),
-    "negative mass in data": with_data(lambda d: d.replace("\n1 1.0\n", "\n1 -1.0\n"), "data.two", "-1"),
-    "one place": with_data(lambda d: d.replace("3.0 3.0 3.0", "1.0 1.0 1.0"), "step 0", "atoms 1 and 2 are 0 apart"),
-    "one place through a face": with_data(lambda d: d.replace("3.0 3.0 3.0", "7.0 -5.0 1.0"),
-                                          "atoms 1 and 2 are 0 apart"),
+    "an id twice": with_data(
+        lambda d: d.replace("2 1 3.0", "1 1 3.0"), "data.two:16", "atom id 1 appears twice"
+    ),
+    "negative mass in data": with_data(
+        lambda d: d.replace("\n1 1.0\n", "\n1 -1.0\n"), "data.two", "-1"
+    ),
+    "one place": with_data(
+        lambda d: d.replace("3.0 3.0 3.0", "1.0 1.0 1.0"), "step 0", "atoms 1 and 2 are 0 apart"
+    ),
+    "one place through a face": with_data(
+        lambda d: d.replace("3.0 3.0 3.0", "7.0 -5.0 1.0"), "atoms 1 and 2 are 0 apart"
+    ),
     "inverted box": with_data(lambda d: d.replace("0.0 6.0 xlo", "6.0 0.0 xlo"), "data.two", "xlo"),
-    "far outside the box": with_data(lambda d: d.replace("3.0 3.0 3.0", "3.0 3e9 3.0"), "data.two", "outside the box"),
+    "far outside the box": with_data(
+        lambda d: d.replace("3.0 3.0 3.0", "3.0 3e9 3.0"), "data.two", "outside the box"
+    ),
     "unknown element": Mistake(("Xq",), deck=METAL),
     "negative mass": with_deck("density", "masses = [-1.0]\ndensity", "masses", "-1"),
     "cutoff 0": with_deck("rc = 2.5", "rc = 0.0", "rc = 0: must be greater than 0"),
     "cutoff < 0": with_deck("rc = 2.5", "rc = -2.5", "rc = -2.5: must be greater than 0"),
     "cutoff nan": with_deck("rc = 2.5", "rc = nan", "rc = NaN: must be a finite number"),
     "cutoff a text": with_deck("rc = 2.5", 'rc = "far"', "rc = 'far'"),
-    "bad pair table": with_deck("rc = 2.5", "rc = 2.5\n[[potential.pair]]\ntypes = [1, 2]", "pair.types = [1, 2]"),
-    "overlap in integers": Mistake(("step 0", "range of deterministic sums"), ("--set", "run.deterministic=true"),
-                                   FROM_FILE, DATA.replace("3.0 3.0 3.0", "1.0 1.0 1.2")),
+    "bad pair table": with_deck(
+        "rc = 2.5", "rc = 2.5\n[[potential.pair]]\ntypes = [1, 2]", "pair.types = [1, 2]"
+    ),
+    "overlap in integers": Mistake(
+        ("step 0", "range of deterministic sums"),
+        ("--set", "run.deterministic=true"),
+        FROM_FILE,
+        DATA.replace("3.0 3.0 3.0", "1.0 1.0 1.2"),
+    ),
     "grid": with_set("run.grid=[2,2,2]", words=("run.grid = [2, 2, 2]", "its product must be")),
-    "precision": with_set("run.precision=bf16", words=("run.precision = 'bf16'", "lj/cut can do double, mixed, single")),
-    "blow-up": with_set("run.timestep=0.5", "run.steps=200",
-                        words=("step ", "lost atoms: ", "(rank ", "more", "shorten run.timestep (now 0.5)")),
-    "blow-up at leisure": with_set("run.timestep=0.3", "run.steps=60", "neighbors.every=20", "neighbors.check=false",
-                                   "run.deterministic=true", words=("step ",)),
-    "blow-up in mixed": with_set("run.timestep=0.3", "run.steps=60", "run.precision=mixed", words=("lost atoms",)),
-    "folder under a file": Mistake(("deck.toml/under",), ("--out", "deck.toml/under"), DECK + DUMP.format("a.dump")),
-    "folder in /proc": Mistake(("/proc/mdapp",), ("--out", "/proc/mdapp"), DECK + DUMP.format("a.dump")),
-    "dump in no folder": Mistake(("no/where/a.dump", "make the directory"), (), DECK + DUMP.format("no/where/a.dump")),
+    "precision": with_set(
+        "run.precision=bf16",
+        words=("run.precision = 'bf16'", "lj/cut can do double, mixed, single"),
+    ),
+    "blow-up": with_set(
+        "run.timestep=0.5",
+        "run.steps=200",
+        words=("step ", "lost atoms: ", "(rank ", "more", "shorten run.timestep (now 0.5)"),
+    ),
+    "blow-up at leisure": with_set(
+        "run.timestep=0.3",
+        "run.steps=60",
+        "neighbors.every=20",
+        "neighbors.check=false",
+        "run.deterministic=true",
+        words=("step ",),
+    ),
+    "blow-up in mixed": with_set(
+        "run.timestep=0.3", "run.steps=60", "run.precision=mixed", words=("lost atoms",)
+    ),
+    "folder under a file": Mistake(
+        ("deck.toml/under",), ("--out", "deck.toml/under"), DECK + DUMP.format("a.dump")
+    ),
+    "folder in /proc": Mistake(
+        ("/proc/mdapp",), ("--out", "/proc/mdapp"), DECK + DUMP.format("a.dump")
+    ),
+    "dump in no folder": Mistake(
+        ("no/where/a.dump", "make the directory"), (), DECK + DUMP.format("no/where/a.dump")
+    ),
     "compressed dump": Mistake(("a.dump.gz",), (), DECK + DUMP.format("a.dump.gz")),
     "report under a file": Mistake(("deck.toml/report.json",), ("--json", "deck.toml/report.json")),
     "report in no folder": Mistake(("missing/report.json",), ("--json", "missing/report.json")),
-    "full disk": Mistake(("/dev/full", "frame of step 0", "No space left on device"), (), DECK + DUMP.format("/dev/full")),
+    "full disk": Mistake(
+        ("/dev/full", "frame of step 0", "No space left on device"),
+        (),
+        DECK + DUMP.format("/dev/full"),
+    ),
     "no such option": Mistake(("--stesp",), ("--stesp", "3")),
     "steps < 0": Mistake(("--steps",), ("--steps", "-1")),
     "setting without =": Mistake(("nonsense",), ("--set", "nonsense")),
@@ -140,7 +196,9 @@ MISTAKES = {
 def message_of(stderr: str) -> str:
     """What mdapp says, without the words of mpirun about exit codes."""
     lines = stderr.splitlines()
-    first = next((k for k, line in enumerate(lines) if line.startswith("mdapp: error:")), len(lines))
+    first = next(
+        (k for k, line in enumerate(lines) if line.startswith("mdapp: error:")), len(lines)
+    )
     last = next((k for k in range(first, len(lines)) if lines[k].startswith("-----")), len(lines))
     return "\n".join(line for line in lines[first:last] if line.strip())
 
@@ -180,8 +238,14 @@ def test_mistakes_are_refused(python, mpirun, tmp_path: Path, ranks: int) -> Non
             break
         (_, _, first), *others = ended[name]
         failed += [f"{name}: {c}" for c in complaints(mistake, ended[name][0][0], first)]
-        failed += [f"{name}: rank {r + 1} ended with {code}" for r, (code, _, _) in enumerate(others) if code != 2]
-        failed += [f"{name}: rank {r + 1} talks" for r, (_, out, err) in enumerate(others) if out or err]
+        failed += [
+            f"{name}: rank {r + 1} ended with {code}"
+            for r, (code, _, _) in enumerate(others)
+            if code != 2
+        ]
+        failed += [
+            f"{name}: rank {r + 1} talks" for r, (_, out, err) in enumerate(others) if out or err
+        ]
     assert not failed, "\n".join(failed)
     assert end.code == 0, end.stderr
 
@@ -231,7 +295,9 @@ def small_disk(tmp_path: Path):
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_a_disk_that_fills_up_during_the_run(python, mpirun, tmp_path: Path, small_disk: Path, ranks: int) -> None:
+def test_a_disk_that_fills_up_during_the_run(
+    python, mpirun, tmp_path: Path, small_disk: Path, ranks: int
+) -> None:
     """Frames that fitted stay whole; the one that did not is cut away."""
     deck = DECK.replace("[3, 3, 3]", "[4, 4, 4]") + DUMP.format("a.dump").replace("10", "1")
     (tmp_path / "deck.toml").write_text(deck)

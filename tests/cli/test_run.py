@@ -1,4 +1,4 @@
-"""`mdapp run` as a user types it: its text parses as a LAMMPS log, its JSON has the documented keys."""
+"""`mdapp run` as a user types it: text that parses as a LAMMPS log, JSON with documented keys."""
 
 import json
 import re
@@ -24,7 +24,9 @@ deterministic = true
 [thermo]
 every = 10
 """
-DUMPS = DECK + """
+DUMPS = (
+    DECK
+    + """
 [[output]]
 kind = "atom"
 every = 10
@@ -39,6 +41,7 @@ kind = "extxyz"
 every = 20
 file = "melt.xyz"
 """
+)
 SCRIPT = """units lj
 variable n index 3
 lattice fcc 0.8442
@@ -54,12 +57,33 @@ thermo 5
 run 10
 """
 # architecture: the contract of `mdapp run --json`
-KEYS = {"schema", "version", "state_hash", "atoms", "ranks", "threads", "grid", "steps", "loop_s", "atom_steps_per_s",
-        "steps_per_s", "compile_s", "setup_s", "bytes_per_atom", "bytes_fixed", "neighbor_builds", "dangerous_builds",
-        "phases", "thermo", "checkpoints"}
+KEYS = {
+    "schema",
+    "version",
+    "state_hash",
+    "atoms",
+    "ranks",
+    "threads",
+    "grid",
+    "steps",
+    "loop_s",
+    "atom_steps_per_s",
+    "steps_per_s",
+    "compile_s",
+    "setup_s",
+    "bytes_per_atom",
+    "bytes_fixed",
+    "neighbor_builds",
+    "dangerous_builds",
+    "phases",
+    "thermo",
+    "checkpoints",
+}
 PHASES = ["force", "neighbor", "halo", "integrate", "output", "checkpoint", "other"]
 LOOP = re.compile(r"^Loop time of (\S+) on (\d+) procs for (\d+) steps with (\d+) atoms$", re.M)
-PERFORMANCE = re.compile(r"^Performance: (\S+) (\S+)/day, (\S+) timesteps/s, (\S+) ([kMGT]?)atom-step/s$", re.M)
+PERFORMANCE = re.compile(
+    r"^Performance: (\S+) (\S+)/day, (\S+) timesteps/s, (\S+) ([kMGT]?)atom-step/s$", re.M
+)
 
 
 def run(launch, tmp_path: Path, text: str, *options: str, name: str = "melt.toml", ranks: int = 1):
@@ -71,7 +95,7 @@ def run(launch, tmp_path: Path, text: str, *options: str, name: str = "melt.toml
 
 
 def lammps_tables(log: str) -> list[dict[str, float]]:
-    """Thermo rows as parsers of LAMMPS logs find them: from a line that starts with Step to `Loop time`."""
+    """Thermo rows as parsers of LAMMPS logs find them: from a line with Step to `Loop time`."""
     rows, heading = [], None
     for line in log.splitlines():
         words = line.split()
@@ -94,13 +118,24 @@ def test_the_text_is_a_lammps_log(python, tmp_path: Path) -> None:
         assert row["TotEng"] == pytest.approx(full["etotal"], rel=1e-7)
         assert row["Press"] == pytest.approx(full["press"], rel=1e-7)
     (loop,) = LOOP.findall(end.stdout)
-    assert float(loop[0]) == pytest.approx(report["loop_s"], rel=1e-4) and loop[1:] == ("1", "20", "256")
+    assert float(loop[0]) == pytest.approx(report["loop_s"], rel=1e-4) and loop[1:] == (
+        "1",
+        "20",
+        "256",
+    )
     (performance,) = PERFORMANCE.findall(end.stdout)
     assert performance[1] == "tau"
     assert float(performance[2]) == pytest.approx(report["steps_per_s"], rel=1e-3)
     scale = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[performance[4]]
     assert float(performance[3]) * scale == pytest.approx(report["atom_steps_per_s"], rel=1e-3)
-    for words in ("Neighbor list builds = ", "Dangerous builds = 0", "Nlocal:", "Nghost:", "Histogram:", "Section"):
+    for words in (
+        "Neighbor list builds = ",
+        "Dangerous builds = 0",
+        "Nlocal:",
+        "Nghost:",
+        "Histogram:",
+        "Section",
+    ):
         assert words in end.stdout
     assert end.stderr == ""
 
@@ -130,8 +165,21 @@ def test_no_steps(python, tmp_path: Path) -> None:
 
 
 def test_changes_on_the_command_line(python, tmp_path: Path) -> None:
-    end = run(python, tmp_path, DECK, "--set", "run.steps=3", "--set", "thermo.columns=['step','pe','vol']",
-              "--set", "system.cells=[3,3,3]", "--set", "run.precision=mixed", "--json", "r.json")
+    end = run(
+        python,
+        tmp_path,
+        DECK,
+        "--set",
+        "run.steps=3",
+        "--set",
+        "thermo.columns=['step','pe','vol']",
+        "--set",
+        "system.cells=[3,3,3]",
+        "--set",
+        "run.precision=mixed",
+        "--json",
+        "r.json",
+    )
     report = json.loads((tmp_path / "r.json").read_text())
     assert (report["atoms"], report["steps"], report["precision"]) == (108, 3, "mixed")
     assert list(lammps_tables(end.stdout)[0]) == ["Step", "PotEng", "Volume"]
@@ -148,7 +196,7 @@ def test_a_script_and_its_variables(python, tmp_path: Path) -> None:
 
 
 def test_ranks_do_not_show(python, mpirun, tmp_path: Path) -> None:
-    """Thermo lines, final state and every dump: the same bytes on one and on three ranks, atoms in order of ids."""
+    """Thermo lines, final state and dumps by id: the same bytes on one and three ranks."""
     one = run(python, tmp_path, DUMPS, "--out", "one", "--json", "one.json")
     three = run(mpirun, tmp_path, DUMPS, "--out", "three", "--json", "three.json", ranks=3)
     assert lammps_tables(three.stdout) == lammps_tables(one.stdout)
@@ -159,7 +207,9 @@ def test_ranks_do_not_show(python, mpirun, tmp_path: Path) -> None:
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert files == ["melt.0.dump", "melt.20.dump", "melt.lammpstrj", "melt.xyz"]
     for name in files:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "three" / name).read_bytes(), name
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "three" / name).read_bytes(), (
+            name
+        )
     lines = (tmp_path / "three" / "melt.20.dump").read_text().splitlines()
     assert lines[8] == "ITEM: ATOMS id x y z vx fx ix"
     assert [int(line.split()[0]) for line in lines[9:]] == list(range(1, 257))
@@ -176,10 +226,22 @@ def test_the_folder_of_a_run(python, tmp_path: Path) -> None:
 
 
 def test_dangerous_builds_are_printed(python, tmp_path: Path) -> None:
-    end = run(python, tmp_path, DECK, "--set", "neighbors.every=10", "--set", "neighbors.skin=0.05", "--json", "r.json")
+    end = run(
+        python,
+        tmp_path,
+        DECK,
+        "--set",
+        "neighbors.every=10",
+        "--set",
+        "neighbors.skin=0.05",
+        "--json",
+        "r.json",
+    )
     assert json.loads((tmp_path / "r.json").read_text())["dangerous_builds"] == 2
     assert "Dangerous builds = 2" in end.stdout and "Neighbor list builds = 2" in end.stdout
-    end = run(python, tmp_path, DECK, "--set", "neighbors.every=10", "--set", "neighbors.check=false")
+    end = run(
+        python, tmp_path, DECK, "--set", "neighbors.every=10", "--set", "neighbors.check=false"
+    )
     assert "Dangerous builds not checked" in end.stdout and "Neighbor list builds = 2" in end.stdout
     end = run(python, tmp_path, DECK, "--set", "neighbors.delay=30", "--set", "neighbors.every=5")
     assert "Neighbor list builds = 0" in end.stdout

@@ -20,8 +20,12 @@ RUNS = json.loads((FOLDER / "thermo.json").read_text())["runs"]
 def lines_of(name: str, tmp_path: Path, *overrides: str) -> list[list[str]]:
     deck = load_input(FOLDER / name, overrides)
     lines: list[list[str]] = []
-    sim = Simulation(deck, MPI.COMM_SELF, out=tmp_path,
-                     on_thermo=lambda row: lines.append(sim.thermo.line(row).split()))
+    sim = Simulation(
+        deck,
+        MPI.COMM_SELF,
+        out=tmp_path,
+        on_thermo=lambda row: lines.append(sim.thermo.line(row).split()),
+    )
     sim.run()
     sim.outputs.close()
     lines.insert(0, sim.thermo.header().split())
@@ -38,11 +42,13 @@ def test_the_lines_lammps_prints(name: str, mode: str, tmp_path: Path) -> None:
 
 
 def test_mixed_precision_stays_near(tmp_path: Path) -> None:
-    """in.lj at step 100: 2e-6 of the energy, 1e-3 of the pressure, which is a difference of large terms."""
+    """in.lj at step 100: 2e-6 of the energy; the pressure is a difference of large terms."""
     _, *lines = lines_of("in.lj", tmp_path, "run.precision=mixed")
     for line, reference in zip(lines, RUNS["in.lj"]["lines"], strict=True):
         _, temp, epair, _, etotal, press = map(float, line)
         _, temp0, epair0, _, etotal0, press0 = map(float, reference)
         assert temp == pytest.approx(temp0, rel=1e-5)
-        assert epair == pytest.approx(epair0, rel=2e-6) and etotal == pytest.approx(etotal0, rel=2e-6)
+        assert epair == pytest.approx(epair0, rel=2e-6) and etotal == pytest.approx(
+            etotal0, rel=2e-6
+        )
         assert press == pytest.approx(press0, abs=2e-4)

@@ -12,18 +12,31 @@ from mpi4py import MPI
 from mdapp.deck import load_deck
 from mdapp.simulation import Simulation
 
-A_FCC = (4 / 0.8442)**(1 / 3)
+A_FCC = (4 / 0.8442) ** (1 / 3)
 LJ = {"style": "lj/cut", "epsilon": 1.0, "sigma": 1.0, "rc": 2.5}
 CRYSTAL = {"lattice": "fcc", "density": 0.8442, "cells": [6, 6, 6]}
 
 
 def deck(tmp_path, units: str, system: dict, potential: dict, **run):
     def toml(value):
-        return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)
-    sections = {"system": system, "potential": potential, "run": {"steps": 0} | run,
-                "thermo": {"every": 0, "columns": ["step", "pe", "press"]}}
+        return (
+            str(value).lower()
+            if isinstance(value, bool)
+            else f'"{value}"'
+            if isinstance(value, str)
+            else str(value)
+        )
+
+    sections = {
+        "system": system,
+        "potential": potential,
+        "run": {"steps": 0} | run,
+        "thermo": {"every": 0, "columns": ["step", "pe", "press"]},
+    }
     text = f'units = "{units}"\n' + "".join(
-        f"[{name}]\n" + "".join(f"{k} = {toml(v)}\n" for k, v in keys.items()) for name, keys in sections.items())
+        f"[{name}]\n" + "".join(f"{k} = {toml(v)}\n" for k, v in keys.items())
+        for name, keys in sections.items()
+    )
     path = tmp_path / "deck.toml"
     path.write_text(text)
     return load_deck(path)
@@ -41,7 +54,7 @@ def static(tmp_path, units, system, potential, **run) -> dict:
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_lennard_jones_crystal(tmp_path, deterministic: bool) -> None:
     row = static(tmp_path, "lj", CRYSTAL, LJ, deterministic=deterministic)
-    tolerance = 1e-10 if deterministic else 1e-11           # 54 terms rounded to 2^-35 each
+    tolerance = 1e-10 if deterministic else 1e-11  # 54 terms rounded to 2^-35 each
     assert row["pe"] == pytest.approx(-6.773368053253, rel=tolerance)
     assert row["press"] == pytest.approx(-6.235317270086, rel=tolerance)
 
@@ -58,7 +71,13 @@ def test_shifted_crystal(tmp_path) -> None:
 
 def test_copper_of_comd(tmp_path) -> None:
     copper = {"lattice": "fcc", "constant": 3.615, "cells": [5, 5, 5], "species": ["Cu"]}
-    potential = {"style": "lj/cut", "epsilon": 0.167, "sigma": 2.315, "rc": 2.5 * 2.315, "shift": True}
+    potential = {
+        "style": "lj/cut",
+        "epsilon": 0.167,
+        "sigma": 2.315,
+        "rc": 2.5 * 2.315,
+        "shift": True,
+    }
     row = static(tmp_path, "metal", copper, potential)
     assert row["pe"] / row["natoms"] == pytest.approx(-1.243619295078, rel=1e-11)
 
@@ -82,4 +101,4 @@ def test_small_boxes_are_the_same_crystal(tmp_path, cells) -> None:
 def test_the_density_of_the_table(tmp_path) -> None:
     made = Simulation.from_deck(deck(tmp_path, "lj", CRYSTAL, LJ), comm=MPI.COMM_SELF)
     assert made.box.lengths == pytest.approx(np.full(3, 6 * 1.6795961913825073), rel=1e-14)
-    assert A_FCC == pytest.approx(1.6795961913825073, rel=1e-15)
+    assert pytest.approx(1.6795961913825073, rel=1e-15) == A_FCC

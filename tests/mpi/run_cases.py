@@ -25,8 +25,13 @@ from mdapp.simulation import Simulation
 def gathered(sim: Simulation) -> dict[str, np.ndarray]:
     """State by id: id, unwrapped x, v, f, type."""
     atoms, n = sim.atoms, sim.atoms.nlocal
-    mine = {"id": atoms.id[:n], "x": atoms.x[:n] + atoms.image[:n] * sim.box.lengths, "v": atoms.v[:n],
-            "f": atoms.f[:n], "type": atoms.type[:n]}
+    mine = {
+        "id": atoms.id[:n],
+        "x": atoms.x[:n] + atoms.image[:n] * sim.box.lengths,
+        "v": atoms.v[:n],
+        "f": atoms.f[:n],
+        "type": atoms.type[:n],
+    }
     parts = sim.comm.gather({name: array.copy() for name, array in mine.items()})
     if parts is None:
         return {}
@@ -36,7 +41,9 @@ def gathered(sim: Simulation) -> dict[str, np.ndarray]:
 
 
 def run(case: dict, comm: MPI.Comm) -> None:
-    sim = Simulation(load_input(Path(case["deck"]), case.get("overrides", ())), comm, out=case["name"])
+    sim = Simulation(
+        load_input(Path(case["deck"]), case.get("overrides", ())), comm, out=case["name"]
+    )
     sim.run(0)
     before = gathered(sim)
     sim.run(case["steps"])
@@ -47,8 +54,15 @@ def run(case: dict, comm: MPI.Comm) -> None:
     if comm.rank == 0:
         arrays = {f"{name}0": array for name, array in before.items()} | after
         np.savez(f"{case['name']}.npz", **arrays)
-        facts = {"thermo": sim.thermo.rows, "state_hash": state_hash, "owned": owned, "ghosts": ghosts,
-                 "grid": list(sim.grid.shape), "builds": sim.trigger.builds, "dangerous": sim.trigger.dangerous}
+        facts = {
+            "thermo": sim.thermo.rows,
+            "state_hash": state_hash,
+            "owned": owned,
+            "ghosts": ghosts,
+            "grid": list(sim.grid.shape),
+            "builds": sim.trigger.builds,
+            "dangerous": sim.trigger.dangerous,
+        }
         Path(f"{case['name']}.json").write_text(json.dumps(facts))
 
 
@@ -67,7 +81,9 @@ def main() -> None:
             try:
                 run(case, comm)
             except BaseException:
-                sys.stderr.write(f"case {case['name']}, rank {world.rank}\n{traceback.format_exc()}")
+                sys.stderr.write(
+                    f"case {case['name']}, rank {world.rank}\n{traceback.format_exc()}"
+                )
                 sys.stderr.flush()
                 world.Abort(1)
             comm.Free()

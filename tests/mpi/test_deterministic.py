@@ -11,15 +11,33 @@ from tests.mpi import cases
 
 DETERMINISTIC = "run.deterministic=true"
 SMALL = cases.MELT.replace("[5, 5, 5]", "[3, 3, 3]").replace("every = 10", "every = 50")
-LAYOUTS: list[tuple[int, list[int] | None, int]] = [
-    (1, None, 1), (1, None, 3), (2, [1, 1, 2], 2), (3, None, 1), (6, None, 1), (8, [2, 4, 1], 1)]
-STEPS = {"double": 1000, "mixed": 1000, "single": 200}
+Layout = tuple[int, list[int] | None, int]  # ranks, grid, threads
+LAYOUTS: list[Layout] = [
+    (1, None, 1),
+    (1, None, 3),
+    (2, [1, 1, 2], 2),
+    (3, None, 1),
+    (8, [2, 4, 1], 1),
+]
+RUNS: dict[str, tuple[int, list[Layout]]] = {
+    "double": (1000, LAYOUTS),
+    "mixed": (1000, [(1, None, 1), (4, [1, 2, 2], 2)]),
+    "single": (100, [(1, None, 1), (3, None, 1), (6, None, 1)]),
+}
 
 
 def listed(name: str, text: str, steps: int, layouts, folder, overrides=()) -> list[dict]:
-    return [cases.case(f"{name}-{k}", text, ranks, steps, folder,
-                       [DETERMINISTIC, f"run.threads={threads}", *cases.grid_override(grid), *overrides])
-            for k, (ranks, grid, threads) in enumerate(layouts)]
+    return [
+        cases.case(
+            f"{name}-{k}",
+            text,
+            ranks,
+            steps,
+            folder,
+            [DETERMINISTIC, f"run.threads={threads}", *cases.grid_override(grid), *overrides],
+        )
+        for k, (ranks, grid, threads) in enumerate(layouts)
+    ]
 
 
 def assert_same_bits(done: dict[str, cases.Outcome], name: str, layouts) -> None:
@@ -35,10 +53,13 @@ def assert_same_bits(done: dict[str, cases.Outcome], name: str, layouts) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["double", "mixed", "single"])
-def test_a_long_run_steps(mpirun, tmp_path, precision: str) -> None:
-    layouts = LAYOUTS if precision == "double" else LAYOUTS[::3] + LAYOUTS[-1:]
-    steps = STEPS[precision]
-    done = cases.run(mpirun, tmp_path, listed("melt", SMALL, steps, layouts, tmp_path, [f"run.precision={precision}"]))
+def test_a_long_run(mpirun, tmp_path, precision: str) -> None:
+    steps, layouts = RUNS[precision]
+    done = cases.run(
+        mpirun,
+        tmp_path,
+        listed("melt", SMALL, steps, layouts, tmp_path, [f"run.precision={precision}"]),
+    )
     assert_same_bits(done, "melt", layouts)
     assert done["melt-0"].builds > steps / 50
     assert done["melt-0"].thermo[-1]["step"] == steps
@@ -46,10 +67,12 @@ def test_a_long_run_steps(mpirun, tmp_path, precision: str) -> None:
 
 @pytest.mark.slow
 def test_other_systems(mpirun, tmp_path) -> None:
-    """Open faces, empty ranks, mixtures, atoms on planes, images of images, and lists that are outlived."""
+    """Open faces, empty ranks, mixtures, atoms on planes, images of images, outlived lists."""
     layouts = [(1, None, 1), (3, None, 1), (8, None, 1)]
     names = ["SLAB", "CORNER", "ALLOY", "FACES", "TINY"]
-    everything = [c for name in names for c in listed(name, getattr(cases, name), 100, layouts, tmp_path)]
+    everything = [
+        c for name in names for c in listed(name, getattr(cases, name), 100, layouts, tmp_path)
+    ]
     outlived = ["neighbors.every=25", "neighbors.check=false"]
     everything += listed("outlived", SMALL, 100, layouts, tmp_path, outlived)
     rare = ["neighbors.every=30", "neighbors.skin=0.1"]
@@ -63,7 +86,10 @@ def test_other_systems(mpirun, tmp_path) -> None:
 
 def test_seeds_and_steps_change_the_hash(mpirun, tmp_path) -> None:
     """The comparison can fail."""
-    some = [cases.case("a", SMALL, 1, 20, tmp_path, [DETERMINISTIC]), cases.case("b", SMALL, 1, 21, tmp_path, [DETERMINISTIC]),
-            cases.case("c", SMALL, 2, 20, tmp_path, [DETERMINISTIC, "system.seed=4"])]
+    some = [
+        cases.case("a", SMALL, 1, 20, tmp_path, [DETERMINISTIC]),
+        cases.case("b", SMALL, 1, 21, tmp_path, [DETERMINISTIC]),
+        cases.case("c", SMALL, 2, 20, tmp_path, [DETERMINISTIC, "system.seed=4"]),
+    ]
     done = cases.run(mpirun, tmp_path, some)
     assert len({outcome.state_hash for outcome in done.values()}) == 3

@@ -27,7 +27,10 @@ def far_from_cutoffs(lj: LennardJones) -> tuple[System, np.ndarray]:
         system = lattice((2, 2, 2), 1.68, 0.05, seed)
         types = types_of(len(system.x), lj.ntypes)
         d = system.x[:, None] - system.x[None]
-        vectors = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij"), -1).reshape(-1, 3) * system.box.lengths
+        vectors = (
+            np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij"), -1).reshape(-1, 3)
+            * system.box.lengths
+        )
         r = np.linalg.norm(d[:, :, None] + vectors, axis=-1)
         if abs(r - lj.rc[types[:, None], types[None]][:, :, None]).min() > 5e-4:
             return system, types
@@ -36,8 +39,10 @@ def far_from_cutoffs(lj: LennardJones) -> tuple[System, np.ndarray]:
 
 def derivative(function, step: float = STEP) -> float:
     """Of function(h) at 0, the error of order h^4."""
+
     def difference(h: float) -> float:
         return (function(h) - function(-h)) / (2 * h)
+
     return (4 * difference(step / 2) - difference(step)) / 3
 
 
@@ -48,10 +53,12 @@ def test_forces(name: str) -> None:
     f, _ = evaluate(lj, system, types)
     for atom in (0, 7, 19):
         for axis in range(3):
+
             def moved(h: float, atom: int = atom, axis: int = axis) -> float:
                 x = system.x.copy()
                 x[atom, axis] += h
                 return energy(lj, System(x, system.box), types)
+
             assert -derivative(moved) == pytest.approx(f[atom, axis], abs=1e-7 * abs(f).max())
 
 
@@ -62,15 +69,23 @@ def test_virial(name: str) -> None:
     system, types = far_from_cutoffs(lj)
     _, result = evaluate(lj, system, types)
     for axis in range(3):
+
         def stretched(h: float, axis: int = axis) -> float:
             factor = np.ones(3)
             factor[axis] += h
-            return energy(lj, System(system.x * factor, Box.orthogonal(system.box.lo, system.box.hi * factor)), types)
-        assert -derivative(stretched, STEP / 4) == pytest.approx(result.virial[axis], abs=1e-7 * abs(result.virial).max())
+            return energy(
+                lj,
+                System(system.x * factor, Box.orthogonal(system.box.lo, system.box.hi * factor)),
+                types,
+            )
+
+        assert -derivative(stretched, STEP / 4) == pytest.approx(
+            result.virial[axis], abs=1e-7 * abs(result.virial).max()
+        )
 
 
 def test_shear_virial_of_a_cluster() -> None:
-    """The other three components, on a droplet without a box: W_ab = -dE/d strain_ab for x_a += h x_b."""
+    """The other three, on a droplet without a box: W_ab = -dE/d strain_ab for x_a += h x_b."""
     lj = LennardJones.from_options(1, epsilon=1.0, sigma=1.0, rc=9.0)
     x = lattice((2, 2, 2), 1.68, 0.08, 5).x
     free = Box.orthogonal((-9.0,) * 3, (9.0,) * 3, (False, False, False))
@@ -78,11 +93,15 @@ def test_shear_virial_of_a_cluster() -> None:
     _, result = evaluate(lj, System(x, free), types)
     for k, (a, b) in enumerate(((1, 2), (0, 2), (0, 1)), start=3):
         for to, by in ((a, b), (b, a)):
+
             def sheared(h: float, to: int = to, by: int = by) -> float:
                 y = x.copy()
                 y[:, to] += h * x[:, by]
                 return energy(lj, System(y, free), types)
-            assert -derivative(sheared) == pytest.approx(result.virial[k], abs=1e-7 * abs(result.virial).max())
+
+            assert -derivative(sheared) == pytest.approx(
+                result.virial[k], abs=1e-7 * abs(result.virial).max()
+            )
 
 
 @pytest.mark.parametrize("name", NAMES)

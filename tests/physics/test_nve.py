@@ -49,12 +49,12 @@ def started(tmp_path, seed=1, dt=DT, every=50, rc=3.5, cells=(4, 4, 4), override
 
 
 def slope_of(energies: np.ndarray, dt: float, blocks: int = 20) -> tuple[float, float]:
-    """Slope per time of a series over STEPS steps, and its standard error from the scatter of block means."""
-    means = energies[:len(energies) // blocks * blocks].reshape(blocks, -1).mean(axis=1)
+    """Slope per time of a series over STEPS steps; its standard error from block means."""
+    means = energies[: len(energies) // blocks * blocks].reshape(blocks, -1).mean(axis=1)
     times = np.arange(blocks) * STEPS / blocks * dt
     slope, offset = np.polyfit(times, means, 1)
     rest = means - slope * times - offset
-    return slope, np.sqrt(rest @ rest / (blocks - 2) / ((times - times.mean())**2).sum())
+    return slope, np.sqrt(rest @ rest / (blocks - 2) / ((times - times.mean()) ** 2).sum())
 
 
 @pytest.mark.slow
@@ -68,7 +68,7 @@ def test_energy_does_not_drift(tmp_path, seed: int) -> None:
     sim.run(STEPS)
     energies = np.array([row["etotal"] for row in sim.thermo.rows[first:]])
     slope, error = slope_of(energies, DT)
-    print(f"seed {seed}: ({slope * 1e7:.1f} +- {error * 1e7:.1f})e-7 epsilon per atom and unit of time")
+    print(f"seed {seed}: ({slope * 1e7:.1f} +- {error * 1e7:.1f})e-7 epsilon per atom and time")
     assert len(energies) == STEPS // 50
     assert energies.std() < 2e-4, "the fluctuation of a step of 0.004"
     assert error < DRIFT / 3, "the test could not see a drift"
@@ -87,7 +87,9 @@ def test_the_error_of_a_step_is_of_third_order(tmp_path) -> None:
         n = sim.atoms.nlocal
         order = np.argsort(sim.atoms.id[:n])
         ends[dt] = (sim.atoms.x[:n] + sim.atoms.image[:n] * sim.box.lengths)[order]
-    coarse, middle, fine = (np.sqrt(((ends[dt] - ends[0.00025])**2).mean()) for dt in (0.004, 0.002, 0.001))
+    coarse, middle, fine = (
+        np.sqrt(((ends[dt] - ends[0.00025]) ** 2).mean()) for dt in (0.004, 0.002, 0.001)
+    )
     assert coarse / middle == pytest.approx(4, rel=0.15)
     assert middle / fine == pytest.approx(4, rel=0.15)
 
@@ -96,30 +98,36 @@ def test_time_runs_backwards(tmp_path) -> None:
     """Reversed velocities lead back to the lattice."""
     sim = started(tmp_path, every=0)
     sim.run(0)
+
     def unwrapped() -> np.ndarray:
         n = sim.atoms.nlocal
-        return (sim.atoms.x[:n] + sim.atoms.image[:n] * sim.box.lengths)[np.argsort(sim.atoms.id[:n])]
+        return (sim.atoms.x[:n] + sim.atoms.image[:n] * sim.box.lengths)[
+            np.argsort(sim.atoms.id[:n])
+        ]
+
     start = unwrapped()
     sim.run(200)
     assert abs(unwrapped() - start).max() > 0.3
-    sim.atoms.v[:sim.atoms.nlocal] *= -1
+    sim.atoms.v[: sim.atoms.nlocal] *= -1
     sim.run(200)
     assert abs(unwrapped() - start).max() < 1e-9
 
 
 @pytest.mark.parametrize("precision", ["double", "mixed", "single"])
 def test_momentum(tmp_path, precision: str) -> None:
-    """The third law holds pair by pair, but for the rounding of forces to each side of a subdomain's face."""
+    """The third law holds pair by pair, but for rounding on either side of a subdomain's face."""
     sim = started(tmp_path, every=0, overrides=[f"run.precision={precision}"])
     sim.run(500)
-    momentum = abs(sim.atoms.v[:sim.atoms.nlocal].sum(axis=0)).max()
+    momentum = abs(sim.atoms.v[: sim.atoms.nlocal].sum(axis=0)).max()
     assert momentum < {"double": 1e-12, "mixed": 1e-3, "single": 1e-3}[precision]
 
 
 def test_a_run_in_pieces_is_the_same_run(tmp_path) -> None:
     """100 steps, or 1 + 49 + 0 + 50: the same bits, deterministic or not."""
     for mode in ("false", "true"):
-        whole, pieces = (started(tmp_path, every=0, overrides=[f"run.deterministic={mode}"]) for _ in range(2))
+        whole, pieces = (
+            started(tmp_path, every=0, overrides=[f"run.deterministic={mode}"]) for _ in range(2)
+        )
         whole.run(100)
         for steps in (1, 49, 0, 50):
             pieces.run(steps)

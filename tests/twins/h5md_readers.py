@@ -14,10 +14,25 @@ import numpy as np
 MDANALYSIS_UNITS = {
     "time": {"ps", "fs", "ns", "second", "sec", "s"},
     "position": {"Angstrom", "angstrom", "A", "nm", "pm", "fm"},
-    "velocity": {"Angstrom ps-1", "A ps-1", "Angstrom fs-1", "A fs-1", "nm ps-1", "nm ns-1",
-                 "pm ps-1", "m s-1"},
-    "force": {"kJ mol-1 Angstrom-1", "kJ mol-1 nm-1", "Newton", "N", "J m-1",
-              "kcal mol-1 Angstrom-1", "kcal mol-1 A-1"},
+    "velocity": {
+        "Angstrom ps-1",
+        "A ps-1",
+        "Angstrom fs-1",
+        "A fs-1",
+        "nm ps-1",
+        "nm ns-1",
+        "pm ps-1",
+        "m s-1",
+    },
+    "force": {
+        "kJ mol-1 Angstrom-1",
+        "kJ mol-1 nm-1",
+        "Newton",
+        "N",
+        "J m-1",
+        "kcal mol-1 Angstrom-1",
+        "kcal mol-1 A-1",
+    },
 }
 ELEMENTS = ("position", "velocity", "force", "image")
 
@@ -88,8 +103,10 @@ def _of_mdanalysis(file: h5py.File, units: bool) -> Iterator[str]:
         kind = attribute.get_type()
         if not kind.is_variable_str() or kind.get_cset() != h5py.h5t.CSET_UTF8:
             yield f"{name} is no UTF-8 string of variable length"
-    places = {"time": group["position/time"],
-              **{name: group[f"{name}/value"] for name in ELEMENTS[:3] if name in group}}
+    places = {
+        "time": group["position/time"],
+        **{name: group[f"{name}/value"] for name in ELEMENTS[:3] if name in group},
+    }
     for name, dataset in places.items():
         unit = dataset.attrs.get("unit")
         if not units and unit is not None:
@@ -107,5 +124,6 @@ def _of_vmd(file: h5py.File) -> Iterator[str]:
     for name in ("species", "mass", "charge"):
         if name in group and not isinstance(group[name], h5py.Dataset):
             yield f"{name} depends on time"
-    yield from (f"{name} is handled wrongly by the plugin" for name in ("id", "image")
-                if name in group)
+    yield from (
+        f"{name} is handled wrongly by the plugin" for name in ("id", "image") if name in group
+    )

@@ -33,8 +33,15 @@ class Energies:
     torque: NDArray[np.float64]
 
 
-def lennard_jones(x: NDArray[np.float64], types: NDArray[np.int32], box: Box, epsilon, sigma, rc,
-                  shift: bool = False) -> Energies:
+def lennard_jones(
+    x: NDArray[np.float64],
+    types: NDArray[np.int32],
+    box: Box,
+    epsilon,
+    sigma,
+    rc,
+    shift: bool = False,
+) -> Energies:
     """Sum over all pairs closer than rc.
 
     Parameters
@@ -45,7 +52,9 @@ def lennard_jones(x: NDArray[np.float64], types: NDArray[np.int32], box: Box, ep
     shift : whether the energy vanishes at rc
     """
     n = len(x)
-    result = Energies(np.zeros(n), np.zeros((n, 3)), np.zeros((n, 6)), np.zeros(n), np.zeros(n), np.zeros(n))
+    result = Energies(
+        np.zeros(n), np.zeros((n, 3)), np.zeros((n, 6)), np.zeros(n), np.zeros(n), np.zeros(n)
+    )
     for i in range(n):
         e, s, cut = epsilon[types[i], types], sigma[types[i], types], rc[types[i], types]
         for vector in shifts(box, float(np.max(rc))):
@@ -54,17 +63,17 @@ def lennard_jones(x: NDArray[np.float64], types: NDArray[np.int32], box: Box, ep
             near = r < cut
             near[i] &= bool(vector.any())
             d, r, ee, ss, rr = d[near], r[near], e[near], s[near], cut[near]
-            pair = 4 * ee * ((ss / r)**12 - (ss / r)**6)
-            size = 4 * ee * ((ss / r)**12 + (ss / r)**6)
+            pair = 4 * ee * ((ss / r) ** 12 - (ss / r) ** 6)
+            size = 4 * ee * ((ss / r) ** 12 + (ss / r) ** 6)
             if shift:
-                offset = 4 * ee * ((ss / rr)**12 - (ss / rr)**6)
+                offset = 4 * ee * ((ss / rr) ** 12 - (ss / rr) ** 6)
                 pair, size = pair - offset, size + abs(offset)
-            force = (24 * ee / r * (2 * (ss / r)**12 - (ss / r)**6) / r)[:, None] * d
+            force = (24 * ee / r * (2 * (ss / r) ** 12 - (ss / r) ** 6) / r)[:, None] * d
             result.energies[i] += pair.sum() / 2
             result.forces[i] += force.sum(axis=0)
             for k, (a, b) in enumerate(VOIGT):
                 result.virials[i, k] += (d[:, a] * force[:, b]).sum() / 2
-            push = 24 * ee / r * (2 * (ss / r)**12 + (ss / r)**6)
+            push = 24 * ee / r * (2 * (ss / r) ** 12 + (ss / r) ** 6)
             result.strength[i] += push.sum()
             result.depth[i] += size.sum() / 2
             result.torque[i] += (push * r).sum() / 2

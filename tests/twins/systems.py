@@ -35,8 +35,14 @@ def _system(x: Positions, lo, hi, periodic) -> System:
     return System(np.ascontiguousarray(x), Box.orthogonal(lo, hi, periodic))
 
 
-def lattice(cells: tuple[int, int, int], spacing: float, noise: float, seed: int,
-            periodic=PERIODIC, lo=(0.0, 0.0, 0.0)) -> System:
+def lattice(
+    cells: tuple[int, int, int],
+    spacing: float,
+    noise: float,
+    seed: int,
+    periodic=PERIODIC,
+    lo=(0.0, 0.0, 0.0),
+) -> System:
     """Face-centred cubic sites of a lattice constant, each moved by up to `noise` spacings."""
     basis = np.array([[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2
     corners = np.stack(np.meshgrid(*map(np.arange, cells), indexing="ij"), -1).reshape(-1, 1, 3)

@@ -13,15 +13,23 @@ def test_orthogonal() -> None:
     assert box.periodic.tolist() == [True, False, True]
 
 
-@pytest.mark.parametrize(("lo", "hi"), [
-    ((0, 0, 0), (1, 0, 1)), ((0, 0, 0), (1, -1, 1)), ((0, 0, 0), (1, np.inf, 1)), ((0, np.nan, 0), (1, 1, 1)),
-])
+@pytest.mark.parametrize(
+    ("lo", "hi"),
+    [
+        ((0, 0, 0), (1, 0, 1)),
+        ((0, 0, 0), (1, -1, 1)),
+        ((0, 0, 0), (1, np.inf, 1)),
+        ((0, np.nan, 0), (1, 1, 1)),
+    ],
+)
 def test_an_edge_must_be_positive_and_finite(lo, hi) -> None:
     with pytest.raises(ValueError, match="every edge must be positive and finite"):
         Box.orthogonal(lo, hi)
 
 
-@pytest.mark.parametrize("edges", [np.zeros((3, 3)), [[1, 0, 0], [2, 0, 0], [0, 0, 1]], np.full((3, 3), np.nan)])
+@pytest.mark.parametrize(
+    "edges", [np.zeros((3, 3)), [[1, 0, 0], [2, 0, 0], [0, 0, 1]], np.full((3, 3), np.nan)]
+)
 def test_edges_must_span_a_volume(edges) -> None:
     with pytest.raises(ValueError, match="span a volume"):
         Box.from_vectors(edges)

@@ -1,4 +1,4 @@
-"""Cluster lists against scipy's tree of points: every pair within reach, once and on the right side."""
+"""Cluster lists against scipy's tree of points: every pair within reach, once, on each side."""
 
 import itertools
 
@@ -34,8 +34,12 @@ def blocks(clusters: ClusterList):
             i = chunk.first + k
             yield i, i, chunk.own_masks[k] if clusters.exact else None, False
             for p in range(chunk.start[k], chunk.start[k + 1]):
-                yield (i, int(chunk.partners[p]), chunk.masks[p] if clusters.exact else None,
-                       p < chunk.middle[k])
+                yield (
+                    i,
+                    int(chunk.partners[p]),
+                    chunk.masks[p] if clusters.exact else None,
+                    p < chunk.middle[k],
+                )
 
 
 def acting(clusters: ClusterList, x: np.ndarray, reach: float) -> list[tuple[int, int]]:
@@ -49,7 +53,7 @@ def acting(clusters: ClusterList, x: np.ndarray, reach: float) -> list[tuple[int
                 continue
             if mask is not None and not int(mask) >> (4 * s + t) & 1:
                 continue
-            if mask is None and ((x[a] - x[b])**2).sum() >= reach**2:
+            if mask is None and ((x[a] - x[b]) ** 2).sum() >= reach**2:
                 continue
             pairs.append((a, b))
             if both:
@@ -63,10 +67,14 @@ def expected(x: np.ndarray, nlocal: int, reach: float) -> tuple[set, set]:
         return set(), set()
     tree = cKDTree(x)
     margin = reach * 1e-9 + abs(x).max() * 1e-14
-    sure, close = (tree.query_pairs(r, output_type="ndarray") for r in (reach - margin, reach + margin))
+    sure, close = (
+        tree.query_pairs(r, output_type="ndarray") for r in (reach - margin, reach + margin)
+    )
+
     def directed(pairs):
         both = np.vstack([pairs, pairs[:, ::-1]])
         return {(int(a), int(b)) for a, b in both if a < nlocal}
+
     return directed(sure), directed(close)
 
 
@@ -81,8 +89,18 @@ def test_every_pair_within_reach_once(name: str, exact: bool) -> None:
 
 
 @pytest.mark.parametrize("threads", [2, 3, 7])
-@pytest.mark.parametrize("name", ["liquid", "slab and vacuum", "sparse gas", "one atom", "no atoms",
-                                  "many at one place", "reach wider than the box"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "liquid",
+        "slab and vacuum",
+        "sparse gas",
+        "one atom",
+        "no atoms",
+        "many at one place",
+        "reach wider than the box",
+    ],
+)
 def test_chunks_keep_to_their_own_atoms(name: str, threads: int) -> None:
     """A thread acts on the atoms of its clusters only, and together they do what one does."""
     clusters, x, _, n = built(name, threads)
@@ -92,7 +110,7 @@ def test_chunks_keep_to_their_own_atoms(name: str, threads: int) -> None:
         assert a.last == b.first
     for chunk in clusters.chunks:
         for k in range(chunk.last - chunk.first):
-            third_law = chunk.partners[chunk.start[k]:chunk.middle[k]]
+            third_law = chunk.partners[chunk.start[k] : chunk.middle[k]]
             assert (third_law > chunk.first + k).all() and (third_law < chunk.last).all()
             assert chunk.start[k] <= chunk.middle[k] <= chunk.start[k + 1]
     found = acting(clusters, x, REACH)
@@ -107,7 +125,7 @@ def test_every_atom_has_one_slot(name: str) -> None:
     used = slots[slots >= 0]
     assert np.array_equal(np.sort(used), np.arange(len(x)))
     assert len(slots) == 4 * clusters.nclusters
-    owned = slots[:4 * clusters.nowned]
+    owned = slots[: 4 * clusters.nowned]
     assert np.array_equal(np.sort(owned[owned >= 0]), np.arange(n))
     assert (slots.reshape(-1, 4)[:, 0] >= 0).all(), "an empty cluster"
     packed = clusters.coordinates(x).reshape(-1, 3, 4)
@@ -117,7 +135,7 @@ def test_every_atom_has_one_slot(name: str) -> None:
 
 
 def test_fixed_coordinates_are_exact_differences() -> None:
-    """Modulo 2^32, whatever the origin: differences of near atoms are those of the rounded positions."""
+    """Modulo 2^32, whatever the origin: differences of near atoms are those of the rounded ones."""
     clusters, x, _, _ = built("far from the origin")
     unit = 2.0**-26
     packed = clusters.fixed_coordinates(x, unit).reshape(-1, 3, 4).transpose(0, 2, 1).reshape(-1, 3)
@@ -129,20 +147,26 @@ def test_fixed_coordinates_are_exact_differences() -> None:
             assert np.array_equal(difference, grid[atoms[a]] - grid[atoms[b]])
 
 
-@pytest.mark.parametrize("name", ["liquid", "gas", "all at one z", "many at one place", "slab and vacuum"])
+@pytest.mark.parametrize(
+    "name", ["liquid", "gas", "all at one z", "many at one place", "slab and vacuum"]
+)
 def test_the_order_of_the_atoms_does_not_matter(name: str) -> None:
     """Clusters hold the same ids whatever order the atoms came in."""
     one, _, ids, _ = built(name)
     for seed in range(3):
         other, _, other_ids, _ = built(name, shuffle=seed)
+
         def named(slots, names):
             return np.where(slots >= 0, names[slots], 0)
+
         owned = slice(0, 4 * one.nowned)
-        assert np.array_equal(named(one.slot_atom[owned], ids), named(other.slot_atom[owned], other_ids))
+        assert np.array_equal(
+            named(one.slot_atom[owned], ids), named(other.slot_atom[owned], other_ids)
+        )
 
 
 def test_a_second_build_forgets_the_first() -> None:
-    """From many atoms to few and back: no slot, pair or packed type of the build before survives."""
+    """From many atoms to few and back: no slot, pair or packed type of before survives."""
     clusters, x, ids, n = built("liquid", exact=True)
     types = np.ones(len(x), np.int32)
     clusters.types(types)
@@ -166,12 +190,14 @@ def test_lists_grow() -> None:
     for chunk in clusters.chunks:
         i = np.repeat(np.arange(chunk.first, chunk.last), np.diff(chunk.start))
         k = np.arange(chunk.npairs)
-        lanes = (chunk.masks[:chunk.npairs, None] >> np.arange(16)) & 1
-        real = (filled[i][:, :, None] & filled[chunk.partners[:chunk.npairs]][:, None]).reshape(-1, 16)
+        lanes = (chunk.masks[: chunk.npairs, None] >> np.arange(16)) & 1
+        real = (filled[i][:, :, None] & filled[chunk.partners[: chunk.npairs]][:, None]).reshape(
+            -1, 16
+        )
         both = k < np.repeat(chunk.middle, np.diff(chunk.start))
         pairs += ((lanes & real).sum(axis=1) * (1 + both)).sum()
         own = (chunk.own_masks[:, None] >> np.arange(16)) & 1
-        mine = filled[chunk.first:chunk.last]
+        mine = filled[chunk.first : chunk.last]
         pairs += (own & (mine[:, :, None] & mine[:, None]).reshape(-1, 16)).sum()
     assert pairs == 1200 * 1199
 

@@ -23,9 +23,13 @@ def test_columns_along_z(name: str) -> None:
         assert np.array_equal(np.sort(order), np.arange(first, last))
         assert start[0] == 0 and start[-1] == last - first and (np.diff(start) >= 0).all()
         for c in range(grid.ncolumns):
-            members = order[start[c]:start[c + 1]]
+            members = order[start[c] : start[c + 1]]
             assert np.array_equal(members, members[np.lexsort((ids[members], x[members, 2]))])
-            place = np.clip(((x[members, :2] - grid.origin[:2]) / grid.edges[:2]).astype(int), 0, grid.shape[:2] - 1)
+            place = np.clip(
+                ((x[members, :2] - grid.origin[:2]) / grid.edges[:2]).astype(int),
+                0,
+                grid.shape[:2] - 1,
+            )
             assert (place == [c // grid.shape[1], c % grid.shape[1]]).all()
 
 
@@ -44,7 +48,7 @@ def test_vacuum_does_not_count_as_density() -> None:
     x = np.random.default_rng(0).uniform(0, 4, (3000, 3))
     inside = occupied_density(x, 1.0)
     assert inside == pytest.approx(3000 / 64, rel=0.05)
-    far = np.vstack([x, x + [0, 0, 30.0]])
+    far = np.vstack([x, x + np.array([0, 0, 30.0])])
     assert occupied_density(far, 1.0) == pytest.approx(inside, rel=0.3)
 
 

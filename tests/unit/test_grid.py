@@ -15,22 +15,34 @@ def grids(box: Box, shape: tuple[int, int, int]) -> list[RankGrid]:
     return [RankGrid.for_rank(rank, n, box, shape) for rank in range(n)]
 
 
-@pytest.mark.parametrize(("ranks", "lengths", "shape"), [
-    (1, (3, 4, 5), (1, 1, 1)), (8, (1, 1, 1), (2, 2, 2)), (8, (100, 1, 1), (8, 1, 1)),
-    (8, (1, 1, 100), (1, 1, 8)), (12, (1, 1, 1), None), (7, (1, 2, 1), (1, 7, 1)), (4, (2, 2, 1), (2, 2, 1)),
-])
+@pytest.mark.parametrize(
+    ("ranks", "lengths", "shape"),
+    [
+        (1, (3, 4, 5), (1, 1, 1)),
+        (8, (1, 1, 1), (2, 2, 2)),
+        (8, (100, 1, 1), (8, 1, 1)),
+        (8, (1, 1, 100), (1, 1, 8)),
+        (12, (1, 1, 1), None),
+        (7, (1, 2, 1), (1, 7, 1)),
+        (4, (2, 2, 1), (2, 2, 1)),
+    ],
+)
 def test_the_least_surface(ranks: int, lengths, shape) -> None:
     found = least_surface_grid(ranks, np.array(lengths, float))
     if shape is not None:
         assert found == shape
+
     def surface(s):
         a, b, c = np.array(lengths) / s
         return a * b + b * c + c * a
+
     every = [s for s in itertools.product(range(1, ranks + 1), repeat=3) if np.prod(s) == ranks]
     assert surface(found) <= min(map(surface, every)) * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("periodic", [(True, True, True), (False, True, False), (False, False, False)])
+@pytest.mark.parametrize(
+    "periodic", [(True, True, True), (False, True, False), (False, False, False)]
+)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 1), (1, 1, 5), (3, 2, 2)])
 def test_every_point_has_one_owner(shape, periodic) -> None:
     """Inside the box, on every plane and corner, and outside an open face."""
@@ -40,7 +52,9 @@ def test_every_point_has_one_owner(shape, periodic) -> None:
     for d in range(3):
         planes = every[0].planes[d]
         assert planes[0] == box.lo[d] and planes[-1] == box.hi[d] and (np.diff(planes) > 0).all()
-        inside = np.concatenate([planes[:-1], np.nextafter(planes[1:], -np.inf), planes[:-1] + 0.01])
+        inside = np.concatenate(
+            [planes[:-1], np.nextafter(planes[1:], -np.inf), planes[:-1] + 0.01]
+        )
         values.append(inside if periodic[d] else np.concatenate([inside, [planes[-1], -1e9, 1e9]]))
     x = np.array(list(itertools.product(*values)))
     owners = np.zeros(len(x), int)
@@ -87,7 +101,10 @@ def test_hops() -> None:
 
 def test_what_cannot_be_laid_out() -> None:
     box = Box.orthogonal((0.0, 0, 0), (1.0, 1, 1))
-    with pytest.raises(InputError, match=r"run.grid = \[2, 2, 1\]: makes 4 subdomains for 6 ranks; its product must be 6"):
+    with pytest.raises(
+        InputError,
+        match=r"run.grid = \[2, 2, 1\]: makes 4 subdomains for 6 ranks; its product must be 6",
+    ):
         RankGrid.for_rank(0, 6, box, (2, 2, 1))
     tilted = Box.from_vectors([[1, 0, 0], [0.1, 1, 0], [0, 0, 1]])
     with pytest.raises(InputError, match="orthogonal"):

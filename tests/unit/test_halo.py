@@ -32,7 +32,7 @@ def test_ghosts_are_the_images_in_reach(name: str) -> None:
     n = len(system.x)
     atoms = atoms_of(system.x)
     halo = Halo(MPI.COMM_SELF, RankGrid.for_rank(0, 1, system.box), REACH)
-    for _ in range(2):                                     # the second call forgets the first
+    for _ in range(2):  # the second call forgets the first
         halo.borders(atoms)
     assert np.array_equal(atoms.x[:n], system.x)
     new = slice(n, atoms.ntotal)
@@ -49,20 +49,25 @@ def test_forward_moves_ghosts_along(name: str) -> None:
     atoms = atoms_of(system.x)
     halo = Halo(MPI.COMM_SELF, RankGrid.for_rank(0, 1, system.box), REACH)
     halo.borders(atoms)
-    offsets = atoms.x[n:atoms.ntotal] - atoms.x[atoms.id[n:atoms.ntotal] - 1]
+    offsets = atoms.x[n : atoms.ntotal] - atoms.x[atoms.id[n : atoms.ntotal] - 1]
     moved = np.random.default_rng(0).uniform(-0.1, 0.1, (n, 3))
     atoms.x[:n] += moved
     halo.forward(atoms)
-    assert np.allclose(atoms.x[n:atoms.ntotal] - atoms.x[atoms.id[n:atoms.ntotal] - 1], offsets, rtol=0, atol=1e-14)
+    assert np.allclose(
+        atoms.x[n : atoms.ntotal] - atoms.x[atoms.id[n : atoms.ntotal] - 1],
+        offsets,
+        rtol=0,
+        atol=1e-14,
+    )
 
 
 def test_an_image_is_one_shift_of_its_owner() -> None:
-    """To the last bit, on edges and corners too: owner + shift on each axis, no other order of sums."""
+    """To the last bit, on edges and corners too: owner + shift on each axis, in no other order."""
     system = SYSTEMS["liquid"]()
     n, length = len(system.x), system.box.lengths
     atoms = atoms_of(system.x)
     Halo(MPI.COMM_SELF, RankGrid.for_rank(0, 1, system.box), REACH).borders(atoms)
-    owners = atoms.x[atoms.id[n:atoms.ntotal] - 1]
-    turns = np.rint((atoms.x[n:atoms.ntotal] - owners) / length)
+    owners = atoms.x[atoms.id[n : atoms.ntotal] - 1]
+    turns = np.rint((atoms.x[n : atoms.ntotal] - owners) / length)
     assert abs(turns).max() == 1 and (abs(turns).sum(axis=1) == 3).any()
-    assert np.array_equal(atoms.x[n:atoms.ntotal], owners + turns * length)
+    assert np.array_equal(atoms.x[n : atoms.ntotal], owners + turns * length)

@@ -16,9 +16,15 @@ SKIN = 0.3
 POTENTIALS = {
     "one type": {"ntypes": 1, "epsilon": 1.3, "sigma": 0.97, "rc": 2.5},
     "shifted": {"ntypes": 1, "epsilon": 0.7, "sigma": 1.0, "rc": 2.5, "shift": True},
-    "three types": {"ntypes": 3, "epsilon": [1.0, 0.5, 0.1], "sigma": [1.0, 1.05, 0.8], "rc": 2.5,
-                    "mix": "arithmetic", "shift": True,
-                    "pair": [{"types": [1, 3], "epsilon": 1.7, "rc": 1.9}, {"types": [2, 2], "rc": 1.4}]},
+    "three types": {
+        "ntypes": 3,
+        "epsilon": [1.0, 0.5, 0.1],
+        "sigma": [1.0, 1.05, 0.8],
+        "rc": 2.5,
+        "mix": "arithmetic",
+        "shift": True,
+        "pair": [{"types": [1, 3], "epsilon": 1.7, "rc": 1.9}, {"types": [2, 2], "rc": 1.4}],
+    },
 }
 
 
@@ -31,8 +37,17 @@ def types_of(n: int, ntypes: int) -> np.ndarray:
     return np.random.default_rng(99).integers(0, ntypes, n).astype(np.int32)
 
 
-def evaluate(lj: LennardJones, system: System, types, precision="double", deterministic=False, want=Want.PER_ATOM,
-             exact=False, threads=1, order=None):
+def evaluate(
+    lj: LennardJones,
+    system: System,
+    types,
+    precision="double",
+    deterministic=False,
+    want=Want.PER_ATOM,
+    exact=False,
+    threads=1,
+    order=None,
+):
     """Forces (n, 3) and the Result, with ghosts made by hand."""
     reach = lj.cutoff + SKIN
     n = len(system.x)
@@ -56,9 +71,9 @@ def liquid() -> System:
 
 
 # Largest error of any atom in units of what cancels, |repulsion| + |attraction| summed over pairs.
-# double: rounding of sums of about 60 terms.  mixed, single: coordinates on a grid of 3e-8 put r off
-# by 5e-8 at most, and r^2 is rounded to 6e-8; the 13th power of r makes 13 * 5e-8 / 0.8 + 7 * 3 * 6e-8
-# = 2e-6 of it at worst.  The sums of single are short enough not to show.
+# double: rounding of sums of about 60 terms.  mixed, single: coordinates on a grid of 3e-8 put r
+# off by 5e-8 at most, and r^2 is rounded to 6e-8; the 13th power of r makes of it at worst
+# 13 * 5e-8 / 0.8 + 7 * 3 * 6e-8 = 2e-6.  The sums of single are short enough not to show.
 # Measured in a liquid, of force, energy, virial: double 5e-16, 4e-16, 4e-16; mixed and single
 # 2.4e-7, 1.9e-7, 1.6e-7 (6e-7 of the forces, root mean square; 1e-7 of the energy of the liquid).
 BOUNDS = {"double": 4e-15, "mixed": 2e-6, "single": 2e-6}
@@ -73,7 +88,7 @@ def test_the_twin(name: str, precision: str, deterministic: bool) -> None:
     twin = lennard_jones(system.x, types, system.box, lj.epsilon, lj.sigma, lj.rc, lj.shift)
     f, result = evaluate(lj, system, types, precision, deterministic, exact=deterministic)
     bound = BOUNDS[precision]
-    grid = 2.0**-30 if deterministic else 0.0          # 100 terms, each rounded to 2^-36 scales
+    grid = 2.0**-30 if deterministic else 0.0  # 100 terms, each rounded to 2^-36 scales
     assert (abs(f - twin.forces).max(axis=1) <= bound * twin.strength + grid).all()
     assert (abs(result.energies - twin.energies) <= bound * twin.depth + grid).all()
     assert (abs(result.virials - twin.virials).max(axis=1) <= bound * twin.torque + grid).all()
@@ -106,7 +121,7 @@ def test_less_is_asked_for(precision: str, threads: int) -> None:
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_awkward_systems(name: str, exact: bool) -> None:
-    """Positions from twins/systems.py, without pairs closer than 0.8 sigma, whose forces would hide the others."""
+    """Systems of twins/systems.py without pairs below 0.8 sigma, whose forces would hide others."""
     lj = options("shifted")
     system = apart(SYSTEMS[name]().scaled(lj.cutoff + SKIN), 0.8)
     types = types_of(len(system.x), 1)
@@ -115,15 +130,21 @@ def test_awkward_systems(name: str, exact: bool) -> None:
         f, result = evaluate(lj, system, types, precision, exact=exact)
         # single sees a grid that does not move with the origin: the twin's own rounding counts too
         far = abs(system.box.lo).max() * 2.0**-52 * 30
-        assert (abs(f - twin.forces) <= (bound + far) * twin.strength[:, None] + 1e-300).all(), precision
+        assert (abs(f - twin.forces) <= (bound + far) * twin.strength[:, None] + 1e-300).all(), (
+            precision
+        )
         assert (abs(result.energies - twin.energies) <= (bound + far) * twin.depth + 1e-300).all()
-        assert (abs(result.virials - twin.virials) <= (bound + far) * twin.torque[:, None] + 1e-300).all()
+        assert (
+            abs(result.virials - twin.virials) <= (bound + far) * twin.torque[:, None] + 1e-300
+        ).all()
 
 
 @pytest.mark.parametrize("precision", ["mixed", "single"])
 @pytest.mark.parametrize("distance", [16.0, 32.0, 64.0, 128.0, 256.0, 4096.0])
 @pytest.mark.parametrize("exact", [False, True])
-def test_fixed_point_coordinates_do_not_come_round(precision: str, distance: float, exact: bool) -> None:
+def test_fixed_point_coordinates_do_not_come_round(
+    precision: str, distance: float, exact: bool
+) -> None:
     """Two lone atoms whose distance is a multiple of the range of 32-bit coordinates feel nothing.
 
     Others far away make the columns so wide that both are in one cluster.
@@ -165,8 +186,12 @@ def test_deterministic_sums_in_any_units(sigma: float, epsilon: float) -> None:
     pairs = ClusterList(reach, 1, True)
     pairs.build(x, ids, len(types))
     f = {deterministic: np.empty((len(types), 3)) for deterministic in (False, True)}
-    full, other = (lj.compiled("double", d).compute(x, np.zeros(len(x), np.int32), len(types), pairs, f[d],
-                                                     Want.PER_ATOM) for d in (False, True))
+    full, other = (
+        lj.compiled("double", d).compute(
+            x, np.zeros(len(x), np.int32), len(types), pairs, f[d], Want.PER_ATOM
+        )
+        for d in (False, True)
+    )
     assert abs(f[True] - f[False]).max() <= 1e-9 * abs(f[False]).max()
     assert abs(other.energies - full.energies).max() <= 1e-9 * abs(full.energies).max()
     assert abs(other.virials - full.virials).max() <= 1e-9 * abs(full.virials).max()
@@ -196,7 +221,11 @@ def test_the_rules_of_mixing() -> None:
     expected = {
         "geometric": (0.5, np.sqrt(1.4), np.sqrt(7.5)),
         "arithmetic": (0.5, 1.2, 2.75),
-        "sixthpower": (2 * 0.5 * 1.4**3 / (1 + 1.4**6), ((1 + 1.4**6) / 2)**(1 / 6), ((2.5**6 + 3.0**6) / 2)**(1 / 6)),
+        "sixthpower": (
+            2 * 0.5 * 1.4**3 / (1 + 1.4**6),
+            ((1 + 1.4**6) / 2) ** (1 / 6),
+            ((2.5**6 + 3.0**6) / 2) ** (1 / 6),
+        ),
     }
     for mix, values in expected.items():
         lj = LennardJones.from_options(2, epsilon=e, sigma=s, rc=r, mix=mix)
@@ -208,9 +237,17 @@ def test_the_rules_of_mixing() -> None:
 
 
 def test_a_pair_table_overrides_and_feeds_the_mixing() -> None:
-    lj = LennardJones.from_options(3, rc=2.5, mix="arithmetic", pair=[
-        {"types": [1, 1], "epsilon": 1.0, "sigma": 1.0}, {"types": [2, 2], "epsilon": 4.0, "sigma": 2.0},
-        {"types": [3, 3], "epsilon": 0.0, "sigma": 1.0}, {"types": [3, 1], "epsilon": 9.0}])
+    lj = LennardJones.from_options(
+        3,
+        rc=2.5,
+        mix="arithmetic",
+        pair=[
+            {"types": [1, 1], "epsilon": 1.0, "sigma": 1.0},
+            {"types": [2, 2], "epsilon": 4.0, "sigma": 2.0},
+            {"types": [3, 3], "epsilon": 0.0, "sigma": 1.0},
+            {"types": [3, 1], "epsilon": 9.0},
+        ],
+    )
     assert lj.epsilon.tolist() == [[1, 2, 9], [2, 4, 0], [9, 0, 0]]
     assert lj.sigma.tolist() == [[1, 1.5, 1], [1.5, 2, 1.5], [1, 1.5, 1]]
 
@@ -219,36 +256,46 @@ def test_the_minimum() -> None:
     """E(2^(1/6) sigma) = -epsilon and no force there; E(sigma) = 0."""
     lj = LennardJones.from_options(1, epsilon=2.0, sigma=1.5, rc=6.0)
     box = SYSTEMS["one free atom"]().box
-    for r, energy in ((1.5 * 2**(1 / 6), -2.0), (1.5, 0.0)):
-        f, result = evaluate(lj, System(np.array([[0, 0, 0], [0, r, 0]]), box), np.zeros(2, np.int32))
+    for r, energy in ((1.5 * 2 ** (1 / 6), -2.0), (1.5, 0.0)):
+        f, result = evaluate(
+            lj, System(np.array([[0, 0, 0], [0, r, 0]]), box), np.zeros(2, np.int32)
+        )
         assert result.energy == pytest.approx(energy, abs=1e-14)
-    f, _ = evaluate(lj, System(np.array([[0, 0, 0], [0, 1.5 * 2**(1 / 6), 0]]), box), np.zeros(2, np.int32))
+    f, _ = evaluate(
+        lj, System(np.array([[0, 0, 0], [0, 1.5 * 2 ** (1 / 6), 0]]), box), np.zeros(2, np.int32)
+    )
     assert abs(f).max() < 1e-13
 
 
-@pytest.mark.parametrize(("bad", "words"), [
-    ({"rc": 0.0}, "rc = 0: must be greater than 0"),
-    ({"rc": -2.5}, "rc = -2.5: must be greater than 0"),
-    ({"sigma": 0.0}, "sigma = 0: must be greater than 0"),
-    ({"epsilon": -1.0}, "epsilon = -1: must be at least 0"),
-    ({"rc": None}, "rc of types 1 1 is missing"),
-    ({"epsilon": [1.0, 2.0, 3.0]}, "epsilon: 3 values for 2 atom types"),
-    ({"mix": "harmonic"}, "mix = 'harmonic': must be one of geometric, arithmetic, sixthpower"),
-    ({"rc": float("nan")}, "rc = nan"),
-    ({"rc": float("inf")}, "rc = inf"),
-    ({"rc": "2.5"}, "rc = '2.5'"),
-    ({"epsilon": True}, "epsilon = True"),
-    ({"shift": "no"}, "shift = 'no': must be true or false"),
-    ({"shift": 1}, "shift = 1: must be true or false"),
-    ({"pair": 3}, "pair = 3: must be a list of tables"),
-    ({"pair": [3]}, "pair = [3]: must be a list of tables"),
-    ({"pair": [{"types": [1, 3]}]}, "pair.types = [1, 3]: must be two atom types from 1 to 2"),
-    ({"pair": [{"types": [1, True]}]}, "pair.types"),
-    ({"pair": [{"epsilon": 1.0}]}, "pair.types = None"),
-    ({"pair": [{"types": [1, 2], "sgima": 1.0}]}, "pair.sgima: unknown key; did you mean sigma?"),
-    ({"pair": [{"types": [1, 2], "rc": "far"}]}, "pair.rc = 'far'"),
-    ({"pair": [{"types": [1, 2], "rc": -1.0}]}, "rc = -1: must be greater than 0"),
-])
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"rc": 0.0}, "rc = 0: must be greater than 0"),
+        ({"rc": -2.5}, "rc = -2.5: must be greater than 0"),
+        ({"sigma": 0.0}, "sigma = 0: must be greater than 0"),
+        ({"epsilon": -1.0}, "epsilon = -1: must be at least 0"),
+        ({"rc": None}, "rc of types 1 1 is missing"),
+        ({"epsilon": [1.0, 2.0, 3.0]}, "epsilon: 3 values for 2 atom types"),
+        ({"mix": "harmonic"}, "mix = 'harmonic': must be one of geometric, arithmetic, sixthpower"),
+        ({"rc": float("nan")}, "rc = nan"),
+        ({"rc": float("inf")}, "rc = inf"),
+        ({"rc": "2.5"}, "rc = '2.5'"),
+        ({"epsilon": True}, "epsilon = True"),
+        ({"shift": "no"}, "shift = 'no': must be true or false"),
+        ({"shift": 1}, "shift = 1: must be true or false"),
+        ({"pair": 3}, "pair = 3: must be a list of tables"),
+        ({"pair": [3]}, "pair = [3]: must be a list of tables"),
+        ({"pair": [{"types": [1, 3]}]}, "pair.types = [1, 3]: must be two atom types from 1 to 2"),
+        ({"pair": [{"types": [1, True]}]}, "pair.types"),
+        ({"pair": [{"epsilon": 1.0}]}, "pair.types = None"),
+        (
+            {"pair": [{"types": [1, 2], "sgima": 1.0}]},
+            "pair.sgima: unknown key; did you mean sigma?",
+        ),
+        ({"pair": [{"types": [1, 2], "rc": "far"}]}, "pair.rc = 'far'"),
+        ({"pair": [{"types": [1, 2], "rc": -1.0}]}, "rc = -1: must be greater than 0"),
+    ],
+)
 def test_bad_values_are_named(bad: dict, words: str) -> None:
     given = {"epsilon": 1.0, "sigma": 1.0, "rc": 2.5} | bad
     with pytest.raises(ValueError) as error:

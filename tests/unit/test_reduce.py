@@ -33,7 +33,9 @@ def test_cancelling_terms_cancel() -> None:
 
 def test_one_term_keeps_its_bits() -> None:
     """Energies of a rank that has only totals pass through: at most the last bit may go."""
-    values = np.random.default_rng(3).normal(size=200) * 10.0 ** np.random.default_rng(4).uniform(-9, 9, 200)
+    values = np.random.default_rng(3).normal(size=200) * 10.0 ** np.random.default_rng(4).uniform(
+        -9, 9, 200
+    )
     for value in values:
         assert total(np.array([[value]]))[0] == pytest.approx(value, rel=2.0**-51)
 

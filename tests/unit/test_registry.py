@@ -12,17 +12,44 @@ def test_the_built_in_style() -> None:
     assert set(potential.precisions) == {"double", "mixed", "single"}
 
 
-@pytest.mark.parametrize(("style", "parameters", "words"), [
-    ("lj/cutt", {}, "potential.style = 'lj/cutt': unknown; did you mean lj/cut?"),
-    ("xyzzy", {}, "potential.style = 'xyzzy': unknown; there is lj/cut"),
-    ("lj/cut", {"epslion": 1.0}, "potential.epslion: unknown key of style lj/cut; did you mean epsilon?"),
-    ("lj/cut", {"ntypes": 3}, "potential.ntypes: unknown key"),
-    ("lj/cut", {"epsilon": 1.0, "sigma": 1.0}, "potential (lj/cut): rc of types 1 1 is missing"),
-    ("lj/cut", {"epsilon": [[1.0]], "sigma": 1.0, "rc": 1.0}, "potential (lj/cut): epsilon = [1.0]"),
-    ("lj/cut", {"epsilon": {"a": 1}, "sigma": 1.0, "rc": 1.0}, "potential (lj/cut): epsilon = {'a': 1}"),
-    ("lj/cut", {"epsilon": [], "sigma": 1.0, "rc": 1.0}, "potential (lj/cut): epsilon: 0 values for 1 atom types"),
-    ("lj/cut", {"epsilon": 1.0, "sigma": 1.0, "rc": 1.0, "mix": ["a"]}, "potential (lj/cut): mix = ['a']"),
-])
+@pytest.mark.parametrize(
+    ("style", "parameters", "words"),
+    [
+        ("lj/cutt", {}, "potential.style = 'lj/cutt': unknown; did you mean lj/cut?"),
+        ("xyzzy", {}, "potential.style = 'xyzzy': unknown; there is lj/cut"),
+        (
+            "lj/cut",
+            {"epslion": 1.0},
+            "potential.epslion: unknown key of style lj/cut; did you mean epsilon?",
+        ),
+        ("lj/cut", {"ntypes": 3}, "potential.ntypes: unknown key"),
+        (
+            "lj/cut",
+            {"epsilon": 1.0, "sigma": 1.0},
+            "potential (lj/cut): rc of types 1 1 is missing",
+        ),
+        (
+            "lj/cut",
+            {"epsilon": [[1.0]], "sigma": 1.0, "rc": 1.0},
+            "potential (lj/cut): epsilon = [1.0]",
+        ),
+        (
+            "lj/cut",
+            {"epsilon": {"a": 1}, "sigma": 1.0, "rc": 1.0},
+            "potential (lj/cut): epsilon = {'a': 1}",
+        ),
+        (
+            "lj/cut",
+            {"epsilon": [], "sigma": 1.0, "rc": 1.0},
+            "potential (lj/cut): epsilon: 0 values for 1 atom types",
+        ),
+        (
+            "lj/cut",
+            {"epsilon": 1.0, "sigma": 1.0, "rc": 1.0, "mix": ["a"]},
+            "potential (lj/cut): mix = ['a']",
+        ),
+    ],
+)
 def test_messages(style: str, parameters: dict, words: str) -> None:
     with pytest.raises(PotentialError) as error:
         make_potential(style, parameters, 1)
@@ -32,17 +59,24 @@ def test_messages(style: str, parameters: dict, words: str) -> None:
 
 def test_an_installed_style(monkeypatch) -> None:
     """An entry point of the group mdapp.potentials."""
+
     class Entry:
         name = "mine/first"
 
         def load(self):
             def factory(ntypes: int, *, depth: float):
                 return (ntypes, depth)
+
             return factory
 
-    monkeypatch.setattr("potentials.registry.entry_points", lambda group: [Entry()] if group == "mdapp.potentials" else [])
+    monkeypatch.setattr(
+        "potentials.registry.entry_points",
+        lambda group: [Entry()] if group == "mdapp.potentials" else [],
+    )
     assert make_potential("mine/first", {"depth": 2.0}, 3) == (3, 2.0)
-    with pytest.raises(PotentialError, match="potential.deph: unknown key of style mine/first; did you mean depth?"):
+    with pytest.raises(
+        PotentialError, match=r"potential\.deph: unknown key .* did you mean depth\?"
+    ):
         make_potential("mine/first", {"deph": 2.0}, 3)
-    with pytest.raises(PotentialError, match="did you mean mine/first?"):
+    with pytest.raises(PotentialError, match=r"did you mean mine/first\?"):
         find_style("mine/frist")

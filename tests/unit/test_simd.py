@@ -8,7 +8,12 @@ from numba import njit
 
 from potentials import simd
 
-OPERATORS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv}
+OPERATORS = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "truediv": operator.truediv,
+}
 DTYPES = ("float64", "float32", "int64", "int32")
 
 
@@ -24,47 +29,74 @@ def in_register(function, *arrays: np.ndarray, out: np.ndarray) -> np.ndarray:
     compiled = njit(function)
 
     if len(arrays) == 1:
+
         @njit
         def run(a, out):
             simd.store(out, 0, compiled(simd.load(a, 0, 16)))
     elif len(arrays) == 2:
+
         @njit
         def run(a, b, out):
             simd.store(out, 0, compiled(simd.load(a, 0, 16), simd.load(b, 0, 16)))
     else:
+
         @njit
         def run(a, b, c, out):
-            simd.store(out, 0, compiled(simd.load(a, 0, 16), simd.load(b, 0, 16), simd.load(c, 0, 16)))
+            simd.store(
+                out, 0, compiled(simd.load(a, 0, 16), simd.load(b, 0, 16), simd.load(c, 0, 16))
+            )
+
     run(*arrays, out)
     return out
 
 
-@pytest.mark.parametrize(("name", "dtype"), [
-    (name, dtype) for name in OPERATORS for dtype in DTYPES if name != "truediv" or dtype.startswith("float")])
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        (name, dtype)
+        for name in OPERATORS
+        for dtype in DTYPES
+        if name != "truediv" or dtype.startswith("float")
+    ],
+)
 def test_arithmetic(name: str, dtype: str) -> None:
-    """Bit for bit what NumPy rounds to, for two vectors and for a vector with a number on either side."""
+    """Bit for bit what NumPy rounds to, for two vectors, and a vector with a number."""
     a, b = numbers(dtype), numbers(dtype, seed=1)
     op = OPERATORS[name]
     three = np.dtype(dtype).type(3)
     if name == "add":
-        results = [in_register(lambda x, y: x + y, a, b, out=a.copy()), in_register(lambda x: x + 3, a, out=a.copy()),
-                   in_register(lambda x: 3 + x, a, out=a.copy())]
+        results = [
+            in_register(lambda x, y: x + y, a, b, out=a.copy()),
+            in_register(lambda x: x + 3, a, out=a.copy()),
+            in_register(lambda x: 3 + x, a, out=a.copy()),
+        ]
     elif name == "sub":
-        results = [in_register(lambda x, y: x - y, a, b, out=a.copy()), in_register(lambda x: x - 3, a, out=a.copy()),
-                   in_register(lambda x: 3 - x, a, out=a.copy())]
+        results = [
+            in_register(lambda x, y: x - y, a, b, out=a.copy()),
+            in_register(lambda x: x - 3, a, out=a.copy()),
+            in_register(lambda x: 3 - x, a, out=a.copy()),
+        ]
     elif name == "mul":
-        results = [in_register(lambda x, y: x * y, a, b, out=a.copy()), in_register(lambda x: x * 3, a, out=a.copy()),
-                   in_register(lambda x: 3 * x, a, out=a.copy())]
+        results = [
+            in_register(lambda x, y: x * y, a, b, out=a.copy()),
+            in_register(lambda x: x * 3, a, out=a.copy()),
+            in_register(lambda x: 3 * x, a, out=a.copy()),
+        ]
     else:
-        results = [in_register(lambda x, y: x / y, a, b, out=a.copy()), in_register(lambda x: x / 3, a, out=a.copy()),
-                   in_register(lambda x: 3 / x, a, out=a.copy())]
+        results = [
+            in_register(lambda x, y: x / y, a, b, out=a.copy()),
+            in_register(lambda x: x / 3, a, out=a.copy()),
+            in_register(lambda x: 3 / x, a, out=a.copy()),
+        ]
     for found, expected in zip(results, (op(a, b), op(a, three), op(three, a)), strict=True):
         assert found.dtype == expected.dtype and np.array_equal(found, expected)
 
 
 def test_integers_wrap() -> None:
     a = np.full(16, 2**31 - 1, np.int32)
-    assert np.array_equal(in_register(lambda x: x + 1, a, out=a.copy()), np.full(16, -2**31, np.int32))
+    assert np.array_equal(
+        in_register(lambda x: x + 1, a, out=a.copy()), np.full(16, -(2**31), np.int32)
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -72,8 +104,10 @@ def test_comparisons_select(dtype: str) -> None:
     a, b = numbers(dtype), numbers(dtype, seed=1)
     b[3] = a[3]
     pairs = [
-        (lambda x, y: simd.where(x < y, x, y), a < b), (lambda x, y: simd.where(x <= y, x, y), a <= b),
-        (lambda x, y: simd.where(x > y, x, y), a > b), (lambda x, y: simd.where(x >= y, x, y), a >= b),
+        (lambda x, y: simd.where(x < y, x, y), a < b),
+        (lambda x, y: simd.where(x <= y, x, y), a <= b),
+        (lambda x, y: simd.where(x > y, x, y), a > b),
+        (lambda x, y: simd.where(x >= y, x, y), a >= b),
         (lambda x, y: simd.where(x != y, x, y), a != b),
         (lambda x, y: simd.where((x < y) & (x > 0), x, y), (a < b) & (a > 0)),
         (lambda x, y: simd.where((x < y) | (x > 0), x, y), (a < b) | (a > 0)),
@@ -87,7 +121,9 @@ def test_not_a_number_is_not_below() -> None:
     a[5] = np.nan
     low = in_register(lambda x, y: simd.where(x < y, x, y), a, b, out=a.copy())
     assert np.array_equal(low, np.where(a < b, a, b))
-    found = in_register(lambda x, y: simd.where(simd.not_below(x, y), y + 1.0, y), a, b, out=a.copy())
+    found = in_register(
+        lambda x, y: simd.where(simd.not_below(x, y), y + 1.0, y), a, b, out=a.copy()
+    )
     assert np.array_equal(found, np.where(~(a < b), 1.0, 0.0))
 
 
@@ -118,10 +154,18 @@ def test_no_contraction_behind_our_back() -> None:
 def test_conversions_and_bits() -> None:
     a, k = numbers("float64"), numbers("int32")
     out32 = np.empty(16, np.float32)
-    assert np.array_equal(in_register(lambda x: simd.as_float32(x), a, out=out32), a.astype(np.float32))
-    assert np.array_equal(in_register(lambda x: simd.as_float32(x), k, out=out32.copy()), k.astype(np.float32))
-    assert np.array_equal(in_register(lambda x: simd.as_float64(x), out32, out=a.copy()), out32.astype(np.float64))
-    assert np.array_equal(in_register(lambda x: simd.bits_of(x), a, out=np.empty(16, np.int64)), a.view(np.int64))
+    assert np.array_equal(
+        in_register(lambda x: simd.as_float32(x), a, out=out32), a.astype(np.float32)
+    )
+    assert np.array_equal(
+        in_register(lambda x: simd.as_float32(x), k, out=out32.copy()), k.astype(np.float32)
+    )
+    assert np.array_equal(
+        in_register(lambda x: simd.as_float64(x), out32, out=a.copy()), out32.astype(np.float64)
+    )
+    assert np.array_equal(
+        in_register(lambda x: simd.bits_of(x), a, out=np.empty(16, np.int64)), a.view(np.int64)
+    )
 
 
 @njit
@@ -190,7 +234,13 @@ def test_tables(dtype: str) -> None:
     index = np.random.default_rng(0).integers(0, 27, 16).astype(np.int32)
     rows = np.empty(80, dtype)
     look_up(table, index, rows)
-    expected = [table[index], table[index + 1], table[index + 2], np.full(16, table[0]), np.full(16, table[1])]
+    expected = [
+        table[index],
+        table[index + 1],
+        table[index + 2],
+        np.full(16, table[0]),
+        np.full(16, table[1]),
+    ]
     assert np.array_equal(rows.reshape(5, 16), expected)
 
 

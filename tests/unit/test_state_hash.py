@@ -24,7 +24,9 @@ def twin(atoms: Atoms) -> str:
     h1 = h2 = 0
     for i in range(atoms.nlocal):
         image = [int(k) for k in atoms.image[i]]
-        record = struct.pack("<q6d4i", int(atoms.id[i]), *atoms.x[i], *atoms.v[i], int(atoms.type[i]), *image)
+        record = struct.pack(
+            "<q6d4i", int(atoms.id[i]), *atoms.x[i], *atoms.v[i], int(atoms.type[i]), *image
+        )
         h = 0x9E3779B97F4A7C15
         for (word,) in struct.iter_unpack("<Q", record):
             h = mix(h ^ word)
@@ -83,4 +85,6 @@ def test_swaps_and_losses_matter() -> None:
     positive = some_atoms(1)
     negative = some_atoms(1)
     positive.v[0], negative.v[0] = 0.0, -0.0
-    assert state_hash(positive, MPI.COMM_SELF) != state_hash(negative, MPI.COMM_SELF), "bits, not values"
+    assert state_hash(positive, MPI.COMM_SELF) != state_hash(negative, MPI.COMM_SELF), (
+        "bits, not values"
+    )

@@ -11,7 +11,15 @@ from mdapp.model.units import UNITS
 from potentials.base import Result
 
 BOX = Box.orthogonal((0.0, -1.0, 0.5), (10.0, 11.0, 9.5))
-COUNTERS = {"step": 7, "elapsed": 7, "time": 0.035, "dt": 0.005, "cpu": 1.5, "nbuild": 2, "ndanger": 1}
+COUNTERS = {
+    "step": 7,
+    "elapsed": 7,
+    "time": 0.035,
+    "dt": 0.005,
+    "cpu": 1.5,
+    "nbuild": 2,
+    "ndanger": 1,
+}
 
 
 def moving(n: int) -> Atoms:
@@ -25,7 +33,9 @@ def moving(n: int) -> Atoms:
 
 
 def measured(units: str, atoms: Atoms, result: Result, columns=tuple(HEADINGS)) -> dict:
-    return Thermo(MPI.COMM_SELF, UNITS[units], atoms.nlocal, columns).measure(atoms, BOX, result, COUNTERS)
+    return Thermo(MPI.COMM_SELF, UNITS[units], atoms.nlocal, columns).measure(
+        atoms, BOX, result, COUNTERS
+    )
 
 
 @pytest.mark.parametrize("units", ["lj", "metal"])
@@ -42,16 +52,32 @@ def test_formulas(units: str, n: int) -> None:
     assert row["pe"] == row["epair"] == row["evdwl"] == pytest.approx(-3.0 * n * scale)
     assert row["etotal"] == pytest.approx((ke - 3.0 * n) * scale, rel=1e-12)
     volume = 10.0 * 12.0 * 9.0
-    tensor = u.nktv2p * (u.mvv2e * np.einsum("n,na,nb->ab", m, v, v)
-                         + np.array([[w[0], w[5], w[4]], [w[5], w[1], w[3]], [w[4], w[3], w[2]]])) / volume
-    for name, value in zip(("pxx", "pyy", "pzz", "pxy", "pxz", "pyz"),
-                           (*np.diag(tensor), tensor[0, 1], tensor[0, 2], tensor[1, 2]), strict=True):
+    tensor = (
+        u.nktv2p
+        * (
+            u.mvv2e * np.einsum("n,na,nb->ab", m, v, v)
+            + np.array([[w[0], w[5], w[4]], [w[5], w[1], w[3]], [w[4], w[3], w[2]]])
+        )
+        / volume
+    )
+    for name, value in zip(
+        ("pxx", "pyy", "pzz", "pxy", "pxz", "pyz"),
+        (*np.diag(tensor), tensor[0, 1], tensor[0, 2], tensor[1, 2]),
+        strict=True,
+    ):
         assert row[name] == pytest.approx(value, rel=1e-11, abs=1e-9 * abs(tensor).max()), name
     assert row["press"] == pytest.approx(np.trace(tensor) / 3, rel=1e-11)
-    assert row["enthalpy"] == pytest.approx(row["etotal"] + row["press"] * volume / u.nktv2p * scale, rel=1e-11)
+    assert row["enthalpy"] == pytest.approx(
+        row["etotal"] + row["press"] * volume / u.nktv2p * scale, rel=1e-11
+    )
     grams = 1.0 if units == "lj" else 1.66053906660
     assert row["density"] == pytest.approx(m.sum() * grams / volume, rel=1e-6)
-    assert (row["lx"], row["ylo"], row["zhi"], row["vol"]) == (10.0, -1.0, 9.5, pytest.approx(volume))
+    assert (row["lx"], row["ylo"], row["zhi"], row["vol"]) == (
+        10.0,
+        -1.0,
+        9.5,
+        pytest.approx(volume),
+    )
     assert (row["step"], row["nbuild"], row["ndanger"], row["atoms"]) == (7, 2, 1, n)
 
 
@@ -78,8 +104,22 @@ def test_no_more_than_was_asked_for_and_what_always_is() -> None:
 
 def test_the_text_is_lammps_s() -> None:
     """Lines printed by LAMMPS 22Jul2025 for bench/in.lj (thermo_style one)."""
-    thermo = Thermo(MPI.COMM_SELF, UNITS["lj"], 32000, ("step", "temp", "epair", "emol", "etotal", "press"))
-    assert thermo.header() == "   Step          Temp          E_pair         E_mol          TotEng         Press     "
-    row = {"step": 100, "temp": 0.757453103, "epair": -5.75850551, "emol": 0.0, "etotal": -4.62236133, "press": 0.207261053}
-    assert thermo.line(row) == \
-        "       100   0.7574531     -5.7585055      0             -4.6223613      0.20726105   "
+    thermo = Thermo(
+        MPI.COMM_SELF, UNITS["lj"], 32000, ("step", "temp", "epair", "emol", "etotal", "press")
+    )
+    assert (
+        thermo.header()
+        == "   Step          Temp          E_pair         E_mol          TotEng         Press     "
+    )
+    row = {
+        "step": 100,
+        "temp": 0.757453103,
+        "epair": -5.75850551,
+        "emol": 0.0,
+        "etotal": -4.62236133,
+        "press": 0.207261053,
+    }
+    assert (
+        thermo.line(row)
+        == "       100   0.7574531     -5.7585055      0             -4.6223613      0.20726105   "
+    )

@@ -24,7 +24,7 @@ def run(speed: float, steps: int, **options) -> tuple[list[int], RebuildTrigger]
 
 
 def test_half_the_skin() -> None:
-    due, trigger = run(0.11, 20)                           # 0.55 > 0.5 after five steps
+    due, trigger = run(0.11, 20)  # 0.55 > 0.5 after five steps
     assert due == [5, 10, 15, 20] and trigger.dangerous == 0
 
 
