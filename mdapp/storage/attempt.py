@@ -3,7 +3,7 @@
 Each step ends in an agreement, so that all ranks go on or none. What a step does on one rank
 (`create_local`, `write_local`, `sync_local`) is separate from the agreement about it: nothing in
 `write_local` with the engine pwrite, nor in `sync_local`, calls MPI or HDF5, and so a background
-thread may do them.
+thread may do them, as it may `verify_local`, `seal_local` and `publish_local`.
 
 An fsync that fails condemns the attempt: the kernel drops the pages it could not write and reports
 success at the next fsync. For the same reason every writer opens its descriptor before there is any
@@ -13,7 +13,7 @@ data in the file; one that is opened later may never be told.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,10 +22,18 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from mdapp.storage.blocks import place_rows
+from mdapp.storage.blocks import Table, place_rows
 from mdapp.storage.consensus import settle_worst
 from mdapp.storage.container import Container, create_container, plan_container
-from mdapp.storage.engines import ENGINES, THROUGH_HDF5, Clock, Job, head_is_intact
+from mdapp.storage.engines import (
+    ENGINES,
+    THROUGH_HDF5,
+    Clock,
+    Job,
+    Pace,
+    head_is_intact,
+    unhurried,
+)
 from mdapp.storage.envelope import crc_of
 from mdapp.storage.errors import DurabilityError, access_error
 from mdapp.storage.files import File, FileSystem, raw
@@ -70,11 +78,16 @@ class Attempt:
     place : where to write
     survey : what to write
     step, uuid : of the checkpoint
+    clock : takes the seconds of this rank
+    pace : told of the bytes of each block that is written; may wait, or raise to give up
     """
 
-    def __init__(self, place: Place, survey: Survey, step: int, uuid: str, clock: Clock):
+    def __init__(
+        self, place: Place, survey: Survey, step: int, uuid: str, clock: Clock,
+        pace: Pace = unhurried,
+    ):  # fmt: skip
         self.place, self.survey, self.step, self.uuid = place, survey, step, uuid
-        self.clock = clock
+        self.clock, self._pace = clock, pace
         self.draft = place.directory / aside_name(".tmp", step, uuid)
         self.folders = sorted({f"s{k // 256:03d}" for k in range(place.group.count)})
         self._file: File | None = None
@@ -150,7 +163,7 @@ class Attempt:
             self._file, path, group, self.survey.fields, self.survey.arrays, table,
             int(atoms_before), int(rows_before), offsets,
             container.table + int(rows_before) * table.itemsize,
-            self.place.options.hints, self.clock,
+            self.place.options.hints, self.clock, self._pace,
         )  # fmt: skip
         self._first_atom = first
 
@@ -190,29 +203,42 @@ class Attempt:
         """Read back the neighbour's blocks, past the caches, and compare checksums."""
         if not self.place.verify:
             return
+        written = self.neighbours_blocks()
+        with self.together("reading it back"):
+            self.verify_local(*written)
+
+    def neighbours_blocks(self) -> tuple[str, Table]:
+        """File and block table of the next rank, which this one will read back."""
         comm, job = self.place.comm, self._job
         assert job is not None
-        path, table = comm.sendrecv(
+        return comm.sendrecv(  # type: ignore[no-any-return]
             (self.place.group.path, job.table),
             (comm.rank - 1) % comm.size,
             source=(comm.rank + 1) % comm.size,
         )
-        with self.together("reading it back", "verify_s"):
+
+    def verify_local(self, path: str, table: Table) -> None:
+        """Read back the blocks of a table."""
+        with self.clock("verify_s"):
             damage = read_back(self.place.fs, self.draft / path, self.survey.fields, table)
-            if damage:
-                raise DurabilityError(f"what was read back is not what was written: {damage}")
+        if damage:
+            raise DurabilityError(f"what was read back is not what was written: {damage}")
 
     # --- steps 6 and 7: publication -------------------------------------------------------------
 
     def seal(self, manifest: Manifest) -> None:
         """Complete the manifest with what each writer wrote, and write it."""
-        files = self._gather_files()
-        with self.together("writing its manifest", "manifest_s"):
+        complete = replace(manifest, files=self.gather_files())
+        with self.together("writing its manifest"):
             if self._rank_zero:
-                data = encode(replace(manifest, files=files))
-                seal_draft(self.place.fs, self.draft, self.folders, data)
+                self.seal_local(complete)
 
-    def _gather_files(self) -> tuple[FileEntry, ...]:
+    def seal_local(self, manifest: Manifest) -> None:
+        """Write the complete manifest, on rank 0."""
+        with self.clock("manifest_s"):
+            seal_draft(self.place.fs, self.draft, self.folders, encode(manifest))
+
+    def gather_files(self) -> tuple[FileEntry, ...]:
         """Entries of all files, on rank 0; one line from each writer."""
         job, container, group = self._job, self._container, self.place.group
         assert job is not None and container is not None
@@ -233,7 +259,7 @@ class Attempt:
             writers.setdefault(index, []).append(one)
         return tuple(replace(files[k], writers=tuple(writers[k])) for k in sorted(files))
 
-    def publish(self, target: Path, still_ours: Any) -> str:
+    def publish(self, target: Path, still_ours: Callable[[], None]) -> str:
         """Give the draft its final name.
 
         Returns
@@ -242,11 +268,16 @@ class Attempt:
             Why the name may be lost in a power cut; empty if it may not.
         """
         doubt = ""
-        with self.together("publishing it", "publish_s"):
+        with self.together("publishing it"):
             if self._rank_zero:
-                still_ours()
-                doubt = publish_draft(self.place.fs, self.draft, target)
+                doubt = self.publish_local(target, still_ours)
         return str(self.place.comm.bcast(doubt, 0))
+
+    def publish_local(self, target: Path, still_ours: Callable[[], None]) -> str:
+        """Rename the draft, on rank 0; returns why the name may be lost, empty if it may not."""
+        with self.clock("publish_s"):
+            still_ours()
+            return publish_draft(self.place.fs, self.draft, target)
 
     def discard(self) -> str:
         """Remove what a failed attempt left; returns why it could not, empty if it could."""

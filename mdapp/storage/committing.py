@@ -16,17 +16,18 @@ import errno
 import time
 import uuid as uuids
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
+from numpy.typing import NDArray
 
 from mdapp.storage.attempt import Attempt, Place
 from mdapp.storage.canary import check_engine
 from mdapp.storage.consensus import on_root, settle_worst
-from mdapp.storage.engines import Clock
+from mdapp.storage.engines import Clock, Pace, unhurried
 from mdapp.storage.errors import (
     CheckpointError,
     ConflictError,
@@ -51,7 +52,39 @@ from mdapp.storage.retention import list_committed, mark_verified, quarantine, r
 from mdapp.storage.state import Field, State, fields_of
 from mdapp.storage.survey import LocalSurvey, Survey, exercise, sum_surveys, survey_rank
 
+# Why the name is in doubt, empty if it is not; and warnings of the steps after.
+Published = tuple[str, list[str]]
+# Makes arrays for n atoms of some fields, which a state is copied into.
+Copy = Callable[[tuple[Field, ...], int], list[NDArray[Any]]]
 MARGIN_FACTOR, MARGIN_BYTES = 1.05, 64 << 20
+
+
+@dataclass
+class Order:
+    """A checkpoint on its way, from its state to its line in the log.
+
+    Attributes
+    ----------
+    state, survey : what is to be written; its arrays are those of `survey`
+    outcome : what becomes of it
+    mode : sync or async
+    clock : seconds of this rank, by phase
+    began : when
+    stall_s : for how long the run stood still, s; None: from `began` to the end
+    retries, errors, sizes, gbytes_per_s : for the log
+    """
+
+    state: State
+    outcome: Outcome
+    mode: str
+    clock: Clock = field(default_factory=Clock)
+    began: float = field(default_factory=time.perf_counter)
+    stall_s: float | None = None
+    retries: int = 0
+    errors: dict[str, str] = field(default_factory=dict)
+    sizes: tuple[int, int, int, int] = (0, 0, 0, 0)
+    gbytes_per_s: float = 0.0
+    survey: Survey = field(init=False)
 
 
 class Committer:
@@ -99,43 +132,68 @@ class Committer:
         LockedError
             The folder was taken by another job.
         """
-        start, clock = time.perf_counter(), Clock()
-        outcome = Outcome(
-            state.step, str(self._comm.bcast(uuids.uuid4().hex, 0)), "failed",
-            self._directory / step_name(state.step), "",
-        )  # fmt: skip
-        line: dict[str, Any] = {"retries": 0, "errors": {}, "sizes": (0, 0, 0, 0)}
+        order = self.order(state, "sync")
         try:
-            survey = self._survey(state, clock)
-            outcome.state_hash = survey.state_hash
-            if not survey.finite:
-                self._refuse(state, survey)
-            line["sizes"] = self._sizes(survey)
-            present = self._present(state.step, survey.state_hash)
-            if present:
-                outcome.uuid, outcome.result = present, "present"
-            else:
-                self._check_space(survey)
-                self._trust_engine()
-                self._write_twice(state, survey, outcome, clock, line)
+            if self.prepare(order):
+                self._write_twice(order)
         except CheckpointError as error:
-            self.failures += 1
-            line["errors"][errno.errorcode.get(error.errno, type(error).__name__)] = str(error)
-            self._record(outcome, line, clock, start)
-            raise self._explained(error) from None
-        self.failures, self.parent = 0, outcome.uuid
-        self._record(outcome, line, clock, start)
-        return outcome
+            raise self.failed(order, error) from None
+        return self.succeeded(order)
 
-    def _survey(self, state: State, clock: Clock) -> Survey:
-        """Step 0: look at the state, all ranks."""
+    def order(self, state: State, mode: str) -> Order:
+        """Begin a checkpoint: an identity, and the clock runs."""
+        target = self._directory / step_name(state.step)
+        return Order(state, Outcome(state.step, self.new_uuid(), "failed", target, ""), mode)
+
+    def new_uuid(self) -> str:
+        """Identity for an attempt, the same on all ranks."""
+        return str(self._comm.bcast(uuids.uuid4().hex, 0))
+
+    def prepare(self, order: Order, copy: Copy | None = None) -> bool:
+        """Step 0: False if the same state is committed already, so that nothing is to be done.
+
+        Parameters
+        ----------
+        copy
+            Where the atoms are to be kept while the run goes on; None: they stay where they are.
+        """
+        survey = order.survey = self._survey(order, copy)
+        order.outcome.state_hash = survey.state_hash
+        if not survey.finite:
+            self._refuse(order)
+        order.sizes = self._sizes(survey)
+        present = self._present(order.state.step, survey.state_hash)
+        if present:
+            order.outcome.uuid, order.outcome.result = present, "present"
+            return False
+        self._check_space(survey)
+        self._trust_engine()
+        return True
+
+    def failed(self, order: Order, error: CheckpointError) -> CheckpointError:
+        """Record that it came to nothing; returns the error with what a user wants to know."""
+        self.failures += 1
+        order.errors[errno.errorcode.get(error.errno, type(error).__name__)] = str(error)
+        self._record(order)
+        return self._explained(error)
+
+    def succeeded(self, order: Order) -> Outcome:
+        """Record that it is committed."""
+        self.failures, self.parent = 0, order.outcome.uuid
+        self._record(order)
+        return order.outcome
+
+    def _survey(self, order: Order, copy: Copy | None) -> Survey:
+        """Look at the state, all ranks; what is surveyed is the copy, if one is made."""
+        state = order.state
         local: tuple[tuple[Field, ...], LocalSurvey] | None = None
         failure: Exception | None = None
         try:
-            with clock("snapshot_s"):
+            with order.clock("snapshot_s"):
                 fields = fields_of(state)
+                into = None if copy is None else copy(fields, state.nlocal)
                 local = fields, survey_rank(
-                    state, fields, self._comm.rank, self._options.block_atoms
+                    state, fields, self._comm.rank, self._options.block_atoms, into
                 )
         except Exception as error:
             failure = error
@@ -149,16 +207,16 @@ class Committer:
         nbytes = survey.bytes + blocks * survey.table.itemsize
         return nbytes, self._place.group.count, blocks, survey.natoms
 
-    def _refuse(self, state: State, survey: Survey) -> None:
+    def _refuse(self, order: Order) -> None:
         """Refuse a broken state; the first time, keep it for whoever wants to know why."""
-        where = ""
+        state, survey, where = order.state, order.survey, ""
         if not self._crashed:
             self._crashed = True
-            uuid = str(self._comm.bcast(uuids.uuid4().hex, 0))
-            target = self._directory / aside_name("crash", state.step, uuid)
-            tame = replace(state, invariants=_without_nan(state.invariants))
+            dump = self.order(replace(state, invariants=_without_nan(state.invariants)), "sync")
+            dump.survey = survey
+            target = self._directory / aside_name("crash", state.step, dump.outcome.uuid)
             try:
-                self._attempt(tame, survey, uuid, target, Clock())
+                self._attempt(dump, target)
                 where = f"; the state was dumped to {target}"
             except CheckpointError as error:
                 where = f"; it could not be dumped either: {error}"
@@ -220,66 +278,84 @@ class Committer:
         check_engine(self._comm, self._fs, self._directory, self._place.engine, limit)
         self._trusted = True
 
-    def _write_twice(
-        self, state: State, survey: Survey, outcome: Outcome, clock: Clock, line: dict[str, Any]
-    ) -> None:
+    def _write_twice(self, order: Order) -> None:
         """Write; once more into a new directory if durability failed, since fsync cannot be."""
         try:
-            self._commit(state, survey, outcome, clock, line)
+            self._commit(order)
         except DurabilityError as error:
-            line["retries"] = 1
-            outcome.warnings.append(f"written once more: {error}")
-            outcome.uuid = str(self._comm.bcast(uuids.uuid4().hex, 0))
-            self._commit(state, survey, outcome, clock, line)
+            self.once_more(order, error)
+            self._commit(order)
 
-    def _commit(
-        self, state: State, survey: Survey, outcome: Outcome, clock: Clock, line: dict[str, Any]
-    ) -> None:
-        target = self._directory / step_name(state.step)
-        doubt = self._attempt(state, survey, outcome.uuid, target, clock, line)
+    def once_more(self, order: Order, error: DurabilityError) -> None:
+        """Give an order another identity, and so another directory."""
+        order.retries += 1
+        order.outcome.warnings.append(f"written once more: {error}")
+        order.outcome.uuid = self.new_uuid()
+
+    def _commit(self, order: Order) -> None:
+        doubt = self._attempt(order, order.outcome.path)
+        warnings: list[str] = []
+        if not doubt and self._comm.rank == 0:
+            warnings = self.after_commit(order)
+        self.published(order, doubt, self._comm.bcast(warnings, 0))
+
+    def published(self, order: Order, doubt: str, warnings: list[str]) -> None:
+        """Note what came of step 7, and what the steps after it warned of."""
+        outcome = order.outcome
+        outcome.result = "undurable" if doubt else "committed"
         if doubt:
-            outcome.result = "undurable"
             outcome.warnings.append(
-                f"{target}: published, but its name may not survive a power cut ({doubt}); older "
-                "checkpoints are all kept"
+                f"{outcome.path}: published, but its name may not survive a power cut ({doubt}); "
+                "older checkpoints are all kept"
             )
-            return
-        outcome.result = "committed"
-        outcome.warnings += self._comm.bcast(self._after_commit(state.step, outcome.uuid, clock), 0)
+        outcome.warnings += warnings
 
-    def _attempt(
-        self, state: State, survey: Survey, uuid: str, target: Path, clock: Clock,
-        line: dict[str, Any] | None = None,
-    ) -> str:  # fmt: skip
+    def attempt(self, order: Order, pace: Pace = unhurried) -> Attempt:
+        """An attempt at an order; `pace` as in `mdapp.storage.engines`."""
+        outcome = order.outcome
+        return Attempt(self._place, order.survey, outcome.step, outcome.uuid, order.clock, pace)
+
+    def start(self, attempt: Attempt) -> None:
+        """Steps 1 and 2: directory and files."""
+        on_root(self._comm, self._lock.check, f"checkpoint of step {attempt.step}")
+        attempt.make_directory()
+        attempt.create_files()
+
+    def discard(self, attempt: Attempt) -> None:
+        """Clear away what a failed attempt left."""
+        left = attempt.discard()
+        if left and self._comm.rank == 0:
+            self._log(left)
+
+    def _attempt(self, order: Order, target: Path) -> str:
         """Steps 1 to 7; returns why the name is in doubt, empty if it is not."""
-        attempt = Attempt(self._place, survey, state.step, uuid, clock)
+        attempt = self.attempt(order)
         try:
-            on_root(self._comm, self._lock.check, f"checkpoint of step {state.step}")
-            attempt.make_directory()
-            attempt.create_files()
+            self.start(attempt)
             began = time.perf_counter()
             attempt.write()
             attempt.sync()
             window = time.perf_counter() - began
             attempt.verify()
-            manifest = self._manifest(state, survey, uuid, clock)
-            attempt.seal(manifest)
+            attempt.seal(self.manifest(order))
             doubt = attempt.publish(target, self._lock.check)
         except CheckpointError:
-            left = attempt.discard()
-            if left and self._comm.rank == 0:
-                self._log(left)
+            self.discard(attempt)
             raise
-        if line is not None:
-            line["gbytes_per_s"] = gbytes_per_s(survey.bytes, window)
+        order.gbytes_per_s = gbytes_per_s(order.survey.bytes, window)
         return doubt
 
-    def _after_commit(self, step: int, uuid: str, clock: Clock) -> list[str]:
+    def publish_local(self, order: Order, attempt: Attempt, manifest: Manifest) -> Published:
+        """Steps 6 to 9 on rank 0, after the writers told of their files; any thread may do it."""
+        attempt.seal_local(manifest)
+        doubt = attempt.publish_local(order.outcome.path, self._lock.check)
+        return doubt, [] if doubt else self.after_commit(order)
+
+    def after_commit(self, order: Order) -> list[str]:
         """Steps 8 and 9, on rank 0: the hint, and retention; nothing here can fail the commit."""
-        if self._comm.rank != 0:
-            return []
+        step, uuid = order.state.step, order.outcome.uuid
         warnings: list[str] = []
-        with clock("retention_s"):
+        with order.clock("retention_s"):
             try:
                 write_latest(self._fs, self._directory, step_name(step))
                 if self._place.verify:
@@ -289,17 +365,17 @@ class Committer:
             warnings += retain(self._directory, self._options, self._fs)[1]
         return warnings
 
-    def _manifest(self, state: State, survey: Survey, uuid: str, clock: Clock) -> Manifest:
+    def manifest(self, order: Order) -> Manifest:
         """Everything but the files, which the writers tell."""
-        options = self._options
+        options, state, survey = self._options, order.state, order.survey
         return Manifest(
-            uuid=uuid, parent_uuid=self.parent, run_uuid=self._run_uuid,
+            uuid=order.outcome.uuid, parent_uuid=self.parent, run_uuid=self._run_uuid,
             step=state.step, time=float(state.time), dt=float(state.timestep), units=state.units,
             natoms=survey.natoms, natoms_by_type=survey.natoms_by_type,
             species=tuple(state.species), mass=plain_mass(state.mass), box=state.box,
             fields=survey.fields, files=(), block_atoms=options.block_atoms,
             state_hash=survey.state_hash, layout=self._place.group.layout,
-            engine=self._place.engine, mode=options.mode,
+            engine=self._place.engine, mode=order.mode,
             decomposition={**state.decomposition, "ranks": self._comm.size,
                            "nodes": self._place.group.nodes, "canonical": options.canonical},
             plain={
@@ -309,30 +385,32 @@ class Committer:
                                "finite": survey.finite},
                 "software": self._software,
                 "storage": {"type": file_system_type(self._directory), "level": "parallel"},
-                "timings": {k: round(v, 6) for k, v in sorted(clock.seconds.items())},
+                "timings": {k: round(v, 6) for k, v in sorted(order.clock.seconds.items())},
             },
             outputs=tuple(dict(o) for o in state.outputs),
         )  # fmt: skip
 
-    def _record(self, outcome: Outcome, line: dict[str, Any], clock: Clock, start: float) -> None:
+    def _record(self, order: Order) -> None:
         """Fill in the metrics and add them to the log."""
-        stall = np.array([time.perf_counter() - start])
-        self._comm.Allreduce(MPI.IN_PLACE, stall, MPI.MAX)
-        place = self._place
-        nbytes, files, blocks, natoms = 0, 0, 0, 0
-        phases = spread_over_ranks(self._comm, clock.seconds)
-        if outcome.result != "failed":
-            nbytes, files, blocks, natoms = line["sizes"]
+        outcome, place, seconds = order.outcome, self._place, order.clock.seconds
+        total = time.perf_counter() - order.began
+        stall = total if order.stall_s is None else order.stall_s
+        spent = np.array([total, stall])
+        self._comm.Allreduce(MPI.IN_PLACE, spent, MPI.MAX)
+        total, stall = spent.tolist()
+        phases = spread_over_ranks(self._comm, seconds)
+        known = (0, 0, 0, 0) if outcome.result == "failed" else order.sizes
+        nbytes, files, blocks, natoms = known
         outcome.metrics = self._comm.bcast({
             "step": outcome.step, "uuid": outcome.uuid, "result": outcome.result,
-            "layout": place.group.layout, "engine": place.engine, "mode": self._options.mode,
+            "layout": place.group.layout, "engine": place.engine, "mode": order.mode,
             "ranks": self._comm.size, "nodes": place.group.nodes,
             "files": files, "blocks": blocks, "atoms": natoms, "bytes": nbytes,
-            **phases, **{k: clock.seconds.get(k, 0.0) for k in ROOT_PHASES},
-            "total_s": float(stall[0]), "stall_s": float(stall[0]),
-            "perceived_gbytes_per_s": gbytes_per_s(nbytes, float(stall[0])),
-            "when": time.time(), "gbytes_per_s": 0.0,
-            **{k: v for k, v in line.items() if k != "sizes"},
+            **phases, **{k: seconds.get(k, 0.0) for k in ROOT_PHASES},
+            "total_s": total, "stall_s": stall, "when": time.time(),
+            "perceived_gbytes_per_s": gbytes_per_s(nbytes, stall),
+            "gbytes_per_s": order.gbytes_per_s,
+            "retries": order.retries, "errors": order.errors,
         }, 0)  # fmt: skip
         if self._comm.rank == 0 and not self._read_only:
             trouble = append_line(self._fs, self._metrics_path, outcome.metrics)

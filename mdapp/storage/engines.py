@@ -36,6 +36,12 @@ from mdapp.storage.state import Field
 CALL_BYTES = 16 << 20
 WRITEBACK_BYTES = 8 << 20
 ROMIO_HINTS = {"romio_ds_write": "disable"}
+# Told of the bytes of each block that is written; may wait, or raise to give up.
+Pace = Callable[[int], None]
+
+
+def unhurried(nbytes: int) -> None:
+    """The pace of a writer that nobody holds back."""
 
 
 class Clock:
@@ -70,6 +76,8 @@ class Job:
     offsets : where it begins in bytes, for each field
     table_offset : where its rows begin
     hints : of the user, for MPI-IO
+    clock : takes the seconds
+    pace : told of the bytes of each block that was written with `write_pwrite`
     """
 
     file: File
@@ -84,6 +92,7 @@ class Job:
     table_offset: int
     hints: Mapping[str, str] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
+    pace: Pace = unhurried
 
     def checked(self, k: int, row: int, begin: int, end: int) -> NDArray[Any]:
         """Block `row` of field `k`, after entering its checksum in the table."""
@@ -107,6 +116,7 @@ def write_pwrite(job: Job) -> None:
                 if position - started >= WRITEBACK_BYTES:
                     job.file.start_writeback(started, position - started)
                     started = position
+            job.pace(block.nbytes)
     with job.clock("write_s"):
         job.file.pwrite(raw(job.table), job.table_offset)
 

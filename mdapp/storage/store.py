@@ -22,6 +22,7 @@ from mpi4py import MPI
 
 from mdapp.errors import InputError
 from mdapp.storage.attempt import Place
+from mdapp.storage.background import Background
 from mdapp.storage.committing import Committer
 from mdapp.storage.consensus import on_root, settle_worst
 from mdapp.storage.errors import ConflictError, StorageAccessError
@@ -63,6 +64,7 @@ class CheckpointStore:
     Attributes
     ----------
     run_uuid : identity of this run in the manifests that it writes
+    background : writes beside the run; None unless `options.mode` is async
 
     Raises
     ------
@@ -111,6 +113,8 @@ class CheckpointStore:
         self._committer = Committer(
             place, self._lock, self.run_uuid, self.read_only, self._metrics_path, log
         )
+        asynchronous = self.options.mode == "async"
+        self.background = Background(self._committer, place) if asynchronous else None
 
     def __enter__(self) -> CheckpointStore:
         return self

@@ -49,8 +49,9 @@ class Survey:
 
 @dataclass
 class LocalSurvey:
-    """The part of one rank, before the sums over ranks."""
+    """The part of one rank, before the sums over ranks; `arrays` are those that were looked at."""
 
+    arrays: list[NDArray[Any]]
     table: Table
     sums: NDArray[np.uint64]
     by_type: NDArray[np.int64]
@@ -59,22 +60,33 @@ class LocalSurvey:
 
 
 def survey_rank(
-    state: State, fields: tuple[Field, ...], rank: int, block_atoms: int
-) -> LocalSurvey:
+    state: State, fields: tuple[Field, ...], rank: int, block_atoms: int,
+    into: list[NDArray[Any]] | None = None,
+) -> LocalSurvey:  # fmt: skip
     """Look at the atoms of one rank.
+
+    Parameters
+    ----------
+    into
+        Arrays that the atoms are copied to first, block by block; the copy is then looked at, while
+        it is still in the cache.
 
     Raises
     ------
     InputError
         A type that the state has no mass for.
     """
-    arrays = [state.fields[f.name] for f in fields]
+    source = [state.fields[f.name] for f in fields]
+    arrays = source if into is None else into
     table = make_table(arrays, rank, block_atoms)
     sums, ntypes = np.zeros(2, np.uint64), len(state.mass)
     by_type = np.zeros(ntypes, np.int64)
     low, high = np.full(len(fields), np.inf), np.full(len(fields), -np.inf)
     for row, (begin, end) in zip(table, block_bounds(table), strict=True):
         block = [a[begin:end] for a in arrays]
+        if into is not None:
+            for kept, live in zip(block, source, strict=True):
+                kept[...] = live[begin:end]
         survey_block(row, block[0], block[1])
         add_hash(block, sums)
         spans = [(row["id_min"], row["id_max"]), (row["bbox_lo"].min(), row["bbox_hi"].max())]
@@ -88,7 +100,7 @@ def survey_rank(
                 f"{ntypes} masses"
             )
         by_type += np.bincount(types, minlength=ntypes)
-    return LocalSurvey(table, sums, by_type, low, high)
+    return LocalSurvey(arrays, table, sums, by_type, low, high)
 
 
 def sum_surveys(
@@ -117,7 +129,7 @@ def sum_surveys(
     comm.Allreduce(MPI.IN_PLACE, local.high, MPI.MAX)
     h1, h2 = (int(h) for h in local.sums)
     return Survey(
-        fields, [state.fields[f.name] for f in fields], local.table, int(count[0]),
+        fields, local.arrays, local.table, int(count[0]),
         tuple(int(n) for n in local.by_type), f"{h1:016x}{h2:016x}",
         {f.name: _range(f, local.low[k], local.high[k]) for k, f in enumerate(fields)},
         bool(finite[0]),
