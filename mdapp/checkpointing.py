@@ -5,6 +5,11 @@ checkpoint holds is the state at a step boundary.  Restarting from it must give 
 going on, so going on does what a restart does: at a checkpoint step the run brings its atoms into
 the canonical order, builds its lists anew and computes the forces from the state that is saved
 (`checkpoint.canonical`).  A failed checkpoint is told and survived, until too many fail in a row.
+
+With `checkpoint.mode = "async"` the run waits for a copy of its atoms only. How fast the storage is
+then decides when a checkpoint is committed, and must decide nothing else: so a run that skips one,
+because the last is still in flight, renews its order and lists all the same. The end of a run has
+nothing to compute in the meantime, and waits: for the one in flight, then for its last.
 """
 
 from __future__ import annotations
@@ -23,19 +28,29 @@ from mpi4py import MPI
 from mdapp.deck import Deck
 from mdapp.errors import InputError
 from mdapp.model.atoms import PER_ATOM, Atoms
-from mdapp.parallel.agree import agree
+from mdapp.parallel.agree import agree, is_agreed
 from mdapp.perf.timers import process_age
+from mdapp.storage.background import Background
 from mdapp.storage.errors import CheckpointError, LockedError
+from mdapp.storage.metrics import Outcome
 from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.state import STANDARD, State
 from mdapp.storage.stop import seconds_left
 from mdapp.storage.store import CheckpointStore
-from mdapp.storage.triggers import NOTHING, STOPPED, STOPPED_WITHOUT, Decision, Schedule
+from mdapp.storage.triggers import (
+    NOTHING,
+    STOPPED,
+    STOPPED_WITHOUT,
+    Decision,
+    Schedule,
+    WriterState,
+)
 
 if TYPE_CHECKING:
     from mdapp.simulation import Simulation
 
 AUTO = "auto"
+SKIPPED = "skipped"
 
 
 def options_of(deck: Deck) -> CheckpointOptions:
@@ -81,11 +96,10 @@ class Checkpoints:
         self.store: CheckpointStore | None = None
         self.schedule: Schedule | None = None
         self._first_step = 0
+        self._canonical_s = 0.0         # of the checkpoint in flight
+        self._last = self._put_off = False
         with agree(comm):
             self.options = options_of(deck)
-            if self.options.mode == "async":
-                raise InputError('checkpoint.mode = "async": this version writes checkpoints while '
-                                 'the run waits; set mode = "sync"')
             if self.options.levels:
                 raise InputError("checkpoint.levels: this version knows one level; remove the key")
             self._left = seconds_left(walltime, process_age())
@@ -129,44 +143,118 @@ class Checkpoints:
                   f"{found.manifest.decomposition['ranks']} ranks)")
         return found.state
 
-    def begin(self, step: int) -> None:
-        """Start the clock, from the step that the run begins with."""
-        if self.store is not None and self.schedule is None:
-            self._first_step = step
-            self.schedule = Schedule(self.comm, self.options, self._out, first_step=step,
-                                     seconds_left=self._left, tell=self.tell)
-            self.schedule.__enter__()
+    def begin(self, step: int, nlocal: int) -> None:
+        """Start the clock, from the step that the run begins with `nlocal` atoms on this rank."""
+        self._last = False
+        if self.store is None or self.schedule is not None:
+            return
+        self._first_step = step
+        writer: Callable[[], WriterState] = WriterState
+        if self.background is not None:
+            with agree(self.comm):
+                self.background.reserve(nlocal)
+            writer = self.background.status
+        self.schedule = Schedule(self.comm, self.options, self._out, first_step=step,
+                                 seconds_left=self._left, writer=writer, tell=self.tell)
+        self.schedule.__enter__()
+
+    @property
+    def background(self) -> Background | None:
+        """What writes beside the run; None if the run waits for its checkpoints."""
+        return None if self.store is None else self.store.background
+
+    @property
+    def in_flight(self) -> int | None:
+        """Step of the checkpoint that is being written beside the run; None if there is none."""
+        return None if self.background is None else self.background.step
 
     def due(self, step: int) -> Decision:
-        """What is to be done after a step."""
-        return NOTHING if self.schedule is None else self.schedule.poll(step)
+        """What is to be done after a step; at poll steps also go on with the one in flight."""
+        if self.schedule is None:
+            return NOTHING
+        decision = self.schedule.poll(step)
+        if decision is NOTHING or self.background is None:
+            return decision
+        if decision.polled and self.in_flight is not None:
+            self._concluded(lambda b: b.poll(decision.writer_busy, decision.writer_failed))
+        if decision.stop:
+            self._last = True
+            if not decision.checkpoint:
+                self.background.abandon()
+            return decision
+        return self._not_too_many(decision)
+
+    def _not_too_many(self, decision: Decision) -> Decision:
+        """Put a checkpoint off while another is in flight, if that is the policy."""
+        if self.options.overrun != "coalesce":
+            return decision
+        if decision.checkpoint and self.in_flight is not None:
+            self._put_off = True
+            return replace(decision, checkpoint=False)
+        if self._put_off and self.in_flight is None:
+            self._put_off = False
+            return replace(decision, checkpoint=True, reason="put off while another was written")
+        return decision
 
     def want_last(self, step: int) -> bool:
         """Whether the end of the run should get a checkpoint that it does not have yet."""
-        done = any(entry["step"] == step for entry in self.written)
-        return self.schedule is not None and step > self._first_step and not done
+        if self.schedule is None or step <= self._first_step:
+            return False
+        self._last, self._put_off = True, False
+        if self.in_flight is not None:
+            self._concluded(Background.finish)
+        return not any(entry["step"] == step and entry["result"] != SKIPPED
+                       for entry in self.written)
 
     def write(self, state: State, canonical_s: float) -> bool:
         """Write a checkpoint; False if it failed, which older checkpoints and the run survive.
+
+        In asynchronous mode it is written later, except the last one of a run.
 
         Raises
         ------
         LockedError : another job has taken the folder
         """
         assert self.store is not None and self.schedule is not None
+        if self.in_flight is not None:
+            if self.options.overrun == "skip" and not self._last:
+                return self._skip(state.step)
+            self._concluded(Background.finish)
+        self._canonical_s = canonical_s
+        store, background = self.store, None if self._last else self.background
+        return self._settle(
+            state.step, lambda: background.begin(state) if background else store.write(state))
+
+    def _skip(self, step: int) -> bool:
+        self.tell(f"checkpoint of step {step} skipped: that of step {self.in_flight} is still "
+                  "being written; lengthen the interval, or set checkpoint.overrun")
+        self.written.append({"step": step, "result": SKIPPED})
+        return False
+
+    def _concluded(self, go_on: Callable[[Background], Outcome | None]) -> None:
+        """Let the checkpoint in flight go on, and note what became of it if that is known."""
+        background, step = self.background, self.in_flight
+        assert background is not None and step is not None
+        self._settle(step, lambda: go_on(background))
+
+    def _settle(self, step: int, write: Callable[[], Outcome | None]) -> bool:
+        """Note what became of a checkpoint, None as long as it is in flight; False if it failed."""
+        assert self.schedule is not None
         began = time.perf_counter()
         try:
-            outcome = self.store.write(state)
+            outcome = write()
         except LockedError:
             raise
         except CheckpointError as error:
-            self.tell(f"checkpoint of step {state.step} failed, the run goes on: {error}")
-            self.written.append({"step": state.step, "result": "failed"})
+            self.tell(f"checkpoint of step {step} failed, the run goes on: {error}")
+            self.written.append({"step": step, "result": "failed"})
             self.schedule.failed(self.comm.allreduce(time.perf_counter() - began, op=MPI.MAX))
             return False
-        entry = {**outcome.summary(), "canonical_s": canonical_s}
-        self.written.append(entry)
-        self.schedule.committed(entry["stall_s"], outcome.metrics["total_s"] + canonical_s)
+        if outcome is not None:
+            entry = {**outcome.summary(), "canonical_s": self._canonical_s}
+            self.written.append(entry)
+            total_s = outcome.metrics["total_s"] + self._canonical_s
+            self.schedule.committed(entry["stall_s"], total_s)
         return True
 
     def ending(self, decision: Decision, succeeded: bool) -> Decision:
@@ -176,13 +264,31 @@ class Checkpoints:
         return decision
 
     def end(self, error: BaseException | None = None) -> None:
-        """Give back signals and the lock; not collective after an error."""
+        """Give back signals and the lock; not collective after an error that others do not have.
+
+        What is in flight is committed first, or left as a draft that the next start removes.
+        """
+        if self.in_flight is not None:
+            self._land(error)
         if self.schedule is not None:
             self.schedule.__exit__(type(error) if error else None, error, None)
             self.schedule = None
         if self.store is not None:
             self.store.close()
             self.store = None
+
+    def _land(self, error: BaseException | None) -> None:
+        assert self.background is not None
+        together = error is None or (
+            isinstance(error, Exception) and not isinstance(error, LockedError)
+            and is_agreed(error, self.comm.size))
+        if together and self.schedule is not None:
+            try:
+                self._concluded(Background.finish)
+                return
+            except CheckpointError as trouble:
+                self.tell(str(trouble))
+        self.background.abandon()
 
 
 def state_of(sim: Simulation, invariants: Mapping[str, float]) -> State:

@@ -274,7 +274,7 @@ class Simulation:
             self.outputs.write(self.step, self.step * self.deck.run.timestep, self.box, self.atoms)
             self.timers.reset()
             self.start_to_first_step_s = process_age()
-        self.checkpoints.begin(self.step)
+        self.checkpoints.begin(self.step, self.atoms.nlocal)
 
     def _compare_with_checkpoint(self) -> None:
         """Raise RunError if a restored state has other energies than the run that saved it had."""
