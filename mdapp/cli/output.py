@@ -68,6 +68,19 @@ def write_json(target: str, schema: str, version: int, body: Mapping[str, Any]) 
         Path(target).write_text(text, encoding="utf-8")
 
 
+def check_json_target(target: str | None) -> None:
+    """Find out before a long run whether its answer can be written at the end.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
+    if target not in (None, "-"):
+        with Path(str(target)).open("a", encoding="utf-8"):
+            pass
+
+
 def _finite(value: Any) -> Any:
     """JSON has no NaN and no infinity; what is not a number becomes null."""
     if isinstance(value, Mapping):

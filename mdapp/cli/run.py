@@ -9,7 +9,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from mdapp.cli.inputs import load_input
-from mdapp.cli.output import text_stream, watched, write_json
+from mdapp.cli.output import check_json_target, text_stream, watched, write_json
 from mdapp.errors import InputError
 
 
@@ -75,6 +75,8 @@ def run(
     with agree(comm):
         deck = load_input(path, overrides or (), named(variables or ()))
         folder = out or default_folder(path)
+        if comm.rank == 0:
+            check_json_target(json_target)
         if deck.output:
             folder.mkdir(parents=True, exist_ok=True)
     show = Console(text_stream(json_target) if comm.rank == 0 else None)

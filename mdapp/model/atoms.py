@@ -53,6 +53,16 @@ class Atoms:
     nghost: int = 0
 
     @property
+    def positions(self) -> NDArray[np.float64]:
+        """(nlocal, 3) view of the positions of owned atoms."""
+        return self.x[:self.nlocal]
+
+    @property
+    def velocities(self) -> NDArray[np.float64]:
+        """(nlocal, 3) view of the velocities of owned atoms."""
+        return self.v[:self.nlocal]
+
+    @property
     def ntotal(self) -> int:
         """Owned atoms and ghosts."""
         return self.nlocal + self.nghost

@@ -92,7 +92,8 @@ def agree_timeout() -> float:
 def agree(comm: MPI.Comm) -> Iterator[None]:
     """Run a block that may fail on some ranks; on return, it succeeded on all.
 
-    Collective over `comm`. Costs one reduction of eight bytes when nothing fails.
+    Collective over `comm`. Costs one reduction of eight bytes when nothing fails. An error that the
+    ranks have agreed on inside the block, in a nested agreement, passes through.
 
     Raises
     ------
@@ -103,6 +104,8 @@ def agree(comm: MPI.Comm) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if is_agreed(error, comm.size):
+            raise
         failure = error
     settle(comm, failure)
 

@@ -216,3 +216,18 @@ def test_one_rank_keeps_its_own_traceback() -> None:
     ):
         _ = 1 // 0
     assert caught.traceback[-1].name == "test_one_rank_keeps_its_own_traceback"
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_a_rank_fails_between_inner_agreements(mpirun, ranks: int) -> None:
+    body = """
+with agree(comm):
+    for block in range(3):
+        with agree(comm):
+            pass
+        if rank == size - 1 and block == 1:
+            raise InputError("no memory for block 1")
+"""
+    end = mpirun(ranks, program(body), timeout=30, env={"MDAPP_AGREE_TIMEOUT": "10"})
+    assert end.code == 2, end.stderr
+    assert len(error_lines(end.stderr)) == 1 and "no memory for block 1" in end.stderr
