@@ -7,6 +7,9 @@ lost, doubled, swapped or changed by one bit gives others.
 
     h = s1;  for each word w:  h = mix(h ^ w);      h1 = sum h,   h2 = sum mix(h ^ s2)
 
+A mix waits for the one before it, but atoms do not wait for each other: 64 go through the chain
+side by side, in vector registers.
+
 `mix` is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, doi 10.1145/2660193.2660195).
 """
 
@@ -20,6 +23,7 @@ from mdapp.model.atoms import Atoms
 
 S1 = np.uint64(0x9E3779B97F4A7C15)
 S2 = np.uint64(0xD1B54A32D192ED03)
+LANES = 64
 
 
 def state_hash(atoms: Atoms, comm: MPI.Comm) -> str:
@@ -49,13 +53,33 @@ def two_words(low, high):
 @njit(cache=True, nogil=True)
 def hash_atoms(ids, x, v, types, image, sums):
     """Add h1 and h2 of all atoms to sums (2,); x and v are (n, 3) bit patterns, uint64."""
-    for i in range(len(ids)):
-        h = mix(S1 ^ np.uint64(ids[i]))
+    h, words = np.empty(LANES, np.uint64), np.empty((8, LANES), np.uint64)
+    h1, h2 = np.uint64(0), np.uint64(0)
+    for begin in range(0, len(ids), LANES):
+        count = min(LANES, len(ids) - begin)
+        _gather(begin, count, ids, x, v, types, image, h, words)
+        # All lanes, also those of no atom: a fixed count is what makes vector instructions of it.
+        for k in range(LANES):
+            h[k] = mix(h[k])
+        for w in range(8):
+            for k in range(LANES):
+                h[k] = mix(h[k] ^ words[w, k])
+        for k in range(count):
+            h1 += h[k]
+        for k in range(count):
+            h2 += mix(h[k] ^ S2)
+    sums[0] += h1
+    sums[1] += h2
+
+
+@njit(cache=True, nogil=True)
+def _gather(begin, count, ids, x, v, types, image, h, words):
+    """The words of some atoms, one lane an atom."""
+    for k in range(count):
+        i = begin + k
+        h[k] = S1 ^ np.uint64(ids[i])
         for d in range(3):
-            h = mix(h ^ x[i, d])
-        for d in range(3):
-            h = mix(h ^ v[i, d])
-        h = mix(h ^ two_words(types[i], image[i, 0]))
-        h = mix(h ^ two_words(image[i, 1], image[i, 2]))
-        sums[0] += h
-        sums[1] += mix(h ^ S2)
+            words[d, k] = x[i, d]
+            words[3 + d, k] = v[i, d]
+        words[6, k] = two_words(types[i], image[i, 0])
+        words[7, k] = two_words(image[i, 1], image[i, 2])

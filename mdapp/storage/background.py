@@ -60,7 +60,7 @@ class Snapshot:
     def __call__(self, fields: tuple[Field, ...], n: int) -> list[NDArray[Any]]:
         """Arrays for n atoms of some fields; those handed out before are no longer valid."""
         for item in fields:
-            if len(self._arrays.get(item, ())) < n:
+            if item not in self._arrays or len(self._arrays[item]) < n:
                 # Room for atoms that come in later costs nothing until it is touched.
                 self._arrays[item] = item.empty(n + n // 8)
         return [self._arrays[item][:n] for item in fields]

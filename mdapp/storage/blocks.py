@@ -69,10 +69,11 @@ def _survey(ids, x, span):  # type: ignore[no-untyped-def]
         low, high = min(low, ids[i]), max(high, ids[i])
         for d in range(3):
             value = x[i, d]
-            if not value >= span[0, d]:
-                span[0, d] = value if value == value else np.nan
-            if not value <= span[1, d]:
-                span[1, d] = value if value == value else np.nan
+            # Nothing is less than a NaN, so that once it is there it stays.
+            if value < span[0, d] or value != value:
+                span[0, d] = value
+            if value > span[1, d] or value != value:
+                span[1, d] = value
     return low, high
 
 
