@@ -24,6 +24,7 @@ from mdapp.storage.envelope import crc_of
 from mdapp.storage.files import raw
 
 Table = NDArray[Any]
+LANES = 48
 
 
 def row_dtype(nfields: int) -> np.dtype[Any]:
@@ -63,18 +64,41 @@ def survey_block(row: Any, ids: NDArray[np.int64], x: NDArray[np.float64]) -> No
 @njit(cache=True, nogil=True, error_model="numpy")
 def _survey(ids, x, span):  # type: ignore[no-untyped-def]
     """Ranges of ids and of positions; a NaN anywhere makes a bound NaN."""
-    span[0], span[1] = np.inf, -np.inf
-    low = high = ids[0]
-    for i in range(len(ids)):
-        low, high = min(low, ids[i]), max(high, ids[i])
-        for d in range(3):
-            value = x[i, d]
-            # Nothing is less than a NaN, so that once it is there it stays.
-            if value < span[0, d] or value != value:
-                span[0, d] = value
-            if value > span[1, d] or value != value:
-                span[1, d] = value
-    return low, high
+    n, flat = len(ids), x.reshape(x.size)
+    # Lanes side by side, a multiple of three so that each belongs to one direction: a loop of a
+    # fixed count over them becomes vector instructions, a minimum along an array does not.
+    low, high, spoilt = np.empty(LANES), np.empty(LANES), np.zeros(LANES)
+    for k in range(LANES):
+        low[k], high[k] = np.inf, -np.inf
+    whole = flat.size - flat.size % LANES
+    for begin in range(0, whole, LANES):
+        for k in range(LANES):
+            value = flat[begin + k]
+            low[k] = value if value < low[k] else low[k]
+            high[k] = value if value > high[k] else high[k]
+            spoilt[k] += value - value
+    for i in range(whole, flat.size):
+        k = i - whole
+        low[k], high[k] = min(low[k], flat[i]), max(high[k], flat[i])
+        spoilt[k] += flat[i] - flat[i]
+    for d in range(3):
+        span[0, d], span[1, d] = low[d::3].min(), high[d::3].max()
+        if spoilt[d::3].sum() != 0.0:
+            for i in range(n):              # a NaN, or an infinity; once a NaN, always
+                value = x[i, d]
+                if value != value:
+                    span[0, d] = span[1, d] = value
+    least = most = ids[0]
+    for i in range(n):
+        least, most = min(least, ids[i]), max(most, ids[i])
+    return least, most
+
+
+@njit(cache=True, nogil=True)
+def count_types(types, counts):  # type: ignore[no-untyped-def]
+    """Add the number of atoms of each type to counts (ntypes,); all types are within."""
+    for i in range(len(types)):
+        counts[types[i]] += 1
 
 
 def place_rows(table: Table, first_atom: int, offsets: Sequence[int], sizes: Sequence[int]) -> None:

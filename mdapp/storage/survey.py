@@ -15,7 +15,14 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from mdapp.errors import InputError
-from mdapp.storage.blocks import Table, add_hash, block_bounds, make_table, survey_block
+from mdapp.storage.blocks import (
+    Table,
+    add_hash,
+    block_bounds,
+    count_types,
+    make_table,
+    survey_block,
+)
 from mdapp.storage.state import STANDARD, Field, State
 
 
@@ -99,7 +106,7 @@ def survey_rank(
                 f"checkpoint: atom types run from {types.min()} to {types.max()}, but there are "
                 f"{ntypes} masses"
             )
-        by_type += np.bincount(types, minlength=ntypes)
+        count_types(types, by_type)
     return LocalSurvey(arrays, table, sums, by_type, low, high)
 
 
@@ -152,3 +159,4 @@ def exercise() -> None:
     table = make_table(arrays, 0, 1)
     survey_block(table[0], arrays[0], arrays[1])
     add_hash(arrays, np.zeros(2, np.uint64))
+    count_types(arrays[3], np.zeros(1, np.int64))
