@@ -9,7 +9,7 @@ functions has no stable name, and Numba's cache on disk would miss in every proc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from numba import types
@@ -22,6 +22,14 @@ INLINED = {"forceinline": True, "error_model": "numpy"}
 @dataclass(frozen=True)
 class Static:
     """Base of the dataclasses whose values are known at compile time."""
+
+    def __post_init__(self) -> None:
+        # Where Numba looks first: without it the type would be made anew at every call.
+        object.__setattr__(self, "_numba_type_", StaticType(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its values: the type that it carries refers back to it."""
+        return type(self), tuple(getattr(self, f.name) for f in fields(self))
 
 
 class StaticType(types.Type):

@@ -89,4 +89,4 @@ class Atoms:
         """Reorder the owned atoms: atom k becomes what atom order[k] was.  Forces are not kept."""
         for name in PER_ATOM:
             array = getattr(self, name)
-            array[:self.nlocal] = array[order]
+            array[:self.nlocal] = array.take(order, axis=0)

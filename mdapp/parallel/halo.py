@@ -68,6 +68,7 @@ class Halo:
 
     def __init__(self, comm: MPI.Comm, grid: RankGrid, reach: float):
         self.comm, self.grid, self.reach = comm, grid, reach
+        self.rank = comm.rank                  # asked for often, and not for free
         self.hops = [grid.hops(axis, reach) for axis in range(3)]
         self.rounds: list[list[Message]] = []
         self._links = {(axis, d): grid.neighbor(axis, d)
@@ -98,11 +99,11 @@ class Halo:
         for messages in self.rounds:
             pending = []
             for m in messages:
-                if m.source not in (NOBODY, self.comm.rank):
+                if m.source not in (NOBODY, self.rank):
                     incoming = atoms.x[m.first:m.last]
                     pending.append(self.comm.Irecv(incoming, m.source, m.direction + 1))
             for m in messages:
-                if m.to == self.comm.rank:
+                if m.to == self.rank:
                     gather_shifted(atoms.x, m.atoms, m.axis, m.shift, atoms.x[m.first:m.last])
                 elif m.to != NOBODY:
                     pending.append(self.comm.Isend(m.pack(atoms.x), m.to, m.direction + 1))
@@ -120,14 +121,14 @@ class Halo:
             array = getattr(atoms, name)
             pending, sent = [], []
             for m in messages:
-                if m.source not in (NOBODY, self.comm.rank):
+                if m.source not in (NOBODY, self.rank):
                     received = array[m.first:m.last]
                     pending.append(self.comm.Irecv(received, m.source, m.direction + 1))
             for m in messages:
                 if m.to == NOBODY:
                     continue
                 values = m.pack(array) if name == "x" else array[m.atoms]
-                if m.to == self.comm.rank:
+                if m.to == self.rank:
                     array[m.first:m.last] = values
                 else:
                     sent.append(values)                # kept alive until the message is gone
@@ -139,12 +140,12 @@ class Halo:
         incoming = [np.zeros(1, np.int64) for _ in messages]
         pending = []
         for m, count in zip(messages, incoming, strict=True):
-            if m.source == self.comm.rank:
+            if m.source == self.rank:
                 count[0] = len(m.atoms)
             elif m.source != NOBODY:
                 pending.append(self.comm.Irecv(count, m.source, m.direction + 1))
         for m in messages:
-            if m.to not in (NOBODY, self.comm.rank):
+            if m.to not in (NOBODY, self.rank):
                 outgoing = np.array([len(m.atoms)], np.int64)
                 pending.append(self.comm.Isend(outgoing, m.to, m.direction + 1))
         MPI.Request.Waitall(pending)
