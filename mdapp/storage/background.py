@@ -35,10 +35,11 @@ from numpy.typing import NDArray
 
 from mdapp.errors import InputError
 from mdapp.storage.attempt import Attempt, Place
-from mdapp.storage.committing import Committer, Order
+from mdapp.storage.committing import Committer
 from mdapp.storage.consensus import settle_worst
 from mdapp.storage.errors import CheckpointError, DurabilityError
 from mdapp.storage.metrics import Outcome, gbytes_per_s
+from mdapp.storage.order import Order
 from mdapp.storage.state import STANDARD, Field, State
 from mdapp.storage.triggers import WriterState
 from mdapp.storage.watchdog import Watchdog

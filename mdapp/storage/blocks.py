@@ -25,6 +25,7 @@ from mdapp.storage.files import raw
 
 Table = NDArray[Any]
 LANES = 48
+TILE = 4096
 
 
 def row_dtype(nfields: int) -> np.dtype[Any]:
@@ -54,17 +55,75 @@ def make_table(arrays: Sequence[NDArray[Any]], writer: int, block_atoms: int) ->
     return table
 
 
-def survey_block(row: Any, ids: NDArray[np.int64], x: NDArray[np.float64]) -> None:
-    """Note the bounding box and the range of ids of one block in its row."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def survey_atoms(  # type: ignore[no-untyped-def]
+    live, kept, copies, hashes, words, sums, spans, ranges, counts
+):
+    """Copy the atoms of a block, if `copies`, and look at them while they are in the nearest cache.
+
+    Parameters
+    ----------
+    live, kept
+        id, x, v, type, image as they are and as they are kept; the same where nothing is copied.
+    hashes
+        Whether to add the state hash to `sums`, (2,) uint64.
+    words
+        x and v of `kept`, as uint64.
+    spans
+        (2, 2, 3), returned: least and greatest x, then v; a NaN anywhere makes both NaN.
+    ranges
+        (3, 2) int64, returned: least and greatest id, type and image.
+    counts
+        (ntypes,) int64: the atoms of each type are added; types beyond are in `ranges` only.
+    """
+    ids, x, v, types, image = kept
     span = np.empty((2, 3))
-    row["id_min"], row["id_max"] = _survey(ids, x, span)
-    row["bbox_lo"], row["bbox_hi"] = span
+    spans[:, 0], spans[:, 1] = np.inf, -np.inf
+    ranges[0], ranges[1], ranges[2] = live[0][0], live[3][0], live[4][0, 0]
+    for begin in range(0, len(ids), TILE):
+        end = min(begin + TILE, len(ids))
+        if copies:
+            ids[begin:end], types[begin:end] = live[0][begin:end], live[3][begin:end]
+            x[begin:end], v[begin:end] = live[1][begin:end], live[2][begin:end]
+            image[begin:end] = live[4][begin:end]
+        if hashes:
+            hash_atoms(ids[begin:end], words[0][begin:end], words[1][begin:end],
+                       types[begin:end], image[begin:end], sums)
+        _span(x[begin:end], span)
+        _widen(spans[0], span)
+        _span(v[begin:end], span)
+        _widen(spans[1], span)
+        _range(ids[begin:end], ranges[0])
+        _range(types[begin:end], ranges[1])
+        _range(image[begin:end].reshape(3 * (end - begin)), ranges[2])
+        for i in range(begin, end):
+            if 0 <= types[i] < len(counts):
+                counts[types[i]] += 1
+
+
+@njit(cache=True, nogil=True)
+def _range(values, found):  # type: ignore[no-untyped-def]
+    """Widen a range of integers, (2,)."""
+    least, most = found[0], found[1]
+    for i in range(len(values)):
+        least, most = min(least, values[i]), max(most, values[i])
+    found[0], found[1] = least, most
+
+
+@njit(cache=True, nogil=True)
+def _widen(spans, span):  # type: ignore[no-untyped-def]
+    """Widen ranges (2, 3). Nothing is less than a NaN, so that once it is there it stays."""
+    for d in range(3):
+        if span[0, d] < spans[0, d] or span[0, d] != span[0, d]:
+            spans[0, d] = span[0, d]
+        if span[1, d] > spans[1, d] or span[1, d] != span[1, d]:
+            spans[1, d] = span[1, d]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _survey(ids, x, span):  # type: ignore[no-untyped-def]
-    """Ranges of ids and of positions; a NaN anywhere makes a bound NaN."""
-    n, flat = len(ids), x.reshape(x.size)
+def _span(x, span):  # type: ignore[no-untyped-def]
+    """Least and greatest of each column of (n, 3); both are NaN if there is one."""
+    flat = x.reshape(x.size)
     # Lanes side by side, a multiple of three so that each belongs to one direction: a loop of a
     # fixed count over them becomes vector instructions, a minimum along an array does not.
     low, high, spoilt = np.empty(LANES), np.empty(LANES), np.zeros(LANES)
@@ -84,21 +143,9 @@ def _survey(ids, x, span):  # type: ignore[no-untyped-def]
     for d in range(3):
         span[0, d], span[1, d] = low[d::3].min(), high[d::3].max()
         if spoilt[d::3].sum() != 0.0:
-            for i in range(n):              # a NaN, or an infinity; once a NaN, always
-                value = x[i, d]
-                if value != value:
-                    span[0, d] = span[1, d] = value
-    least = most = ids[0]
-    for i in range(n):
-        least, most = min(least, ids[i]), max(most, ids[i])
-    return least, most
-
-
-@njit(cache=True, nogil=True)
-def count_types(types, counts):  # type: ignore[no-untyped-def]
-    """Add the number of atoms of each type to counts (ntypes,); all types are within."""
-    for i in range(len(types)):
-        counts[types[i]] += 1
+            for i in range(len(x)):         # a NaN, or an infinity
+                if x[i, d] != x[i, d]:
+                    span[0, d] = span[1, d] = x[i, d]
 
 
 def place_rows(table: Table, first_atom: int, offsets: Sequence[int], sizes: Sequence[int]) -> None:

@@ -16,7 +16,7 @@ import errno
 import time
 import uuid as uuids
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from mdapp.storage.attempt import Attempt, Place
 from mdapp.storage.canary import check_engine
 from mdapp.storage.consensus import on_root, settle_worst
-from mdapp.storage.engines import Clock, Pace, unhurried
+from mdapp.storage.engines import Pace, unhurried
 from mdapp.storage.errors import (
     CheckpointError,
     ConflictError,
@@ -46,6 +46,7 @@ from mdapp.storage.metrics import (
     spread_over_ranks,
 )
 from mdapp.storage.names import MANIFEST, aside_name, step_name
+from mdapp.storage.order import Order
 from mdapp.storage.provenance import file_system_type, software
 from mdapp.storage.publish import write_latest
 from mdapp.storage.retention import list_committed, mark_verified, quarantine, retain
@@ -57,34 +58,6 @@ Published = tuple[str, list[str]]
 # Makes arrays for n atoms of some fields, which a state is copied into.
 Copy = Callable[[tuple[Field, ...], int], list[NDArray[Any]]]
 MARGIN_FACTOR, MARGIN_BYTES = 1.05, 64 << 20
-
-
-@dataclass
-class Order:
-    """A checkpoint on its way, from its state to its line in the log.
-
-    Attributes
-    ----------
-    state, survey : what is to be written; its arrays are those of `survey`
-    outcome : what becomes of it
-    mode : sync or async
-    clock : seconds of this rank, by phase
-    began : when
-    stall_s : for how long the run stood still, s; None: from `began` to the end
-    retries, errors, sizes, gbytes_per_s : for the log
-    """
-
-    state: State
-    outcome: Outcome
-    mode: str
-    clock: Clock = field(default_factory=Clock)
-    began: float = field(default_factory=time.perf_counter)
-    stall_s: float | None = None
-    retries: int = 0
-    errors: dict[str, str] = field(default_factory=dict)
-    sizes: tuple[int, int, int, int] = (0, 0, 0, 0)
-    gbytes_per_s: float = 0.0
-    survey: Survey = field(init=False)
 
 
 class Committer:

@@ -19,9 +19,8 @@ from mdapp.storage.blocks import (
     Table,
     add_hash,
     block_bounds,
-    count_types,
     make_table,
-    survey_block,
+    survey_atoms,
 )
 from mdapp.storage.state import STANDARD, Field, State
 
@@ -90,24 +89,45 @@ def survey_rank(
     by_type = np.zeros(ntypes, np.int64)
     low, high = np.full(len(fields), np.inf), np.full(len(fields), -np.inf)
     for row, (begin, end) in zip(table, block_bounds(table), strict=True):
-        block = [a[begin:end] for a in arrays]
-        if into is not None:
-            for kept, live in zip(block, source, strict=True):
-                kept[...] = live[begin:end]
-        survey_block(row, block[0], block[1])
-        add_hash(block, sums)
-        spans = [(row["id_min"], row["id_max"]), (row["bbox_lo"].min(), row["bbox_hi"].max())]
-        spans += [(values.min(), values.max()) for values in block[2:]]
+        block, live = ([a[begin:end] for a in part] for part in (arrays, source))
+        spans = look(row, live, block, into is not None, sums, by_type)
         for k, (least, largest) in enumerate(spans):
             low[k], high[k] = np.minimum(low[k], least), np.maximum(high[k], largest)
-        types = block[3]
-        if types.min() < 0 or types.max() >= ntypes:
+        if spans[3][0] < 0 or spans[3][1] >= ntypes:
             raise InputError(
-                f"checkpoint: atom types run from {types.min()} to {types.max()}, but there are "
+                f"checkpoint: atom types run from {spans[3][0]} to {spans[3][1]}, but there are "
                 f"{ntypes} masses"
             )
-        count_types(types, by_type)
     return LocalSurvey(arrays, table, sums, by_type, low, high)
+
+
+def look(
+    row: Any, live: list[NDArray[Any]], kept: list[NDArray[Any]], copies: bool,
+    sums: NDArray[np.uint64], by_type: NDArray[np.int64],
+) -> list[tuple[Any, Any]]:  # fmt: skip
+    """Copy a block, if `copies`; fill in its row, and add to the sums of hash and types.
+
+    Returns
+    -------
+    list
+        Least and greatest value of each field.
+    """
+    n, others = len(STANDARD), kept[len(STANDARD) :]
+    if copies:
+        for array, source in zip(others, live[n:], strict=True):
+            array[...] = source
+    spans, ranges = np.empty((2, 2, 3)), np.empty((3, 2), np.int64)
+    words = kept[1].view(np.uint64), kept[2].view(np.uint64)
+    survey_atoms(
+        tuple(live[:n]), tuple(kept[:n]), copies, not others, words, sums, spans, ranges, by_type
+    )
+    if others:
+        add_hash(kept, sums)
+    row["id_min"], row["id_max"] = ranges[0]
+    row["bbox_lo"], row["bbox_hi"] = spans[0]
+    found = [(r[0], r[1]) for r in ranges]
+    found[1:1] = [(s[0].min(), s[1].max()) for s in spans]
+    return [*found, *((values.min(), values.max()) for values in others)]
 
 
 def sum_surveys(
@@ -156,7 +176,5 @@ def exercise() -> None:
     arrays = [f.empty(1) for f in STANDARD]
     for array in arrays:
         array[:] = 0
-    table = make_table(arrays, 0, 1)
-    survey_block(table[0], arrays[0], arrays[1])
-    add_hash(arrays, np.zeros(2, np.uint64))
-    count_types(arrays[3], np.zeros(1, np.int64))
+    table, sums, counts = make_table(arrays, 0, 1), np.zeros(2, np.uint64), np.zeros(1, np.int64)
+    look(table[0], arrays, arrays, False, sums, counts)

@@ -13,8 +13,8 @@ MAY_KNOW = (
 )  # fmt: skip
 # What belongs to checkpoints; trajectories have readers and rooms of their own.
 CHECKPOINTS = (
-    "attempt", "blocks", "canary", "committing", "consensus", "container", "engines", "envelope",
-    "errors", "files", "layout", "lock", "manifest", "metrics", "names", "options", "outputs",
+    "attempt", "background", "blocks", "canary", "committing", "consensus", "container", "engines", "envelope",
+    "errors", "files", "layout", "lock", "manifest", "metrics", "names", "options", "order", "outputs",
     "provenance", "publish", "reader", "reading", "redistribute", "restore", "retention", "state",
     "store", "survey", "watchdog",
 )  # fmt: skip
