@@ -13,10 +13,10 @@ MAY_KNOW = (
 )  # fmt: skip
 # What belongs to checkpoints; trajectories have readers and rooms of their own.
 CHECKPOINTS = (
-    "attempt", "background", "blocks", "canary", "committing", "consensus", "container", "engines", "envelope",
-    "errors", "files", "layout", "lock", "manifest", "metrics", "names", "options", "order", "outputs",
-    "provenance", "publish", "reader", "reading", "redistribute", "restore", "retention", "state",
-    "store", "survey", "watchdog",
+    "attempt", "background", "blocks", "canary", "committing", "consensus", "container", "engines",
+    "envelope", "errors", "files", "layout", "lock", "manifest", "metrics", "names", "options",
+    "order", "outputs", "provenance", "publish", "reader", "reading", "redistribute", "restore",
+    "retention", "state", "store", "survey", "watchdog",
 )  # fmt: skip
 # Calls that touch files; `files.py` makes them, everybody else asks it to.
 SYSTEM_CALLS = {
