@@ -25,6 +25,7 @@ from mpi4py import MPI
 from mdapp.storage.blocks import Table, place_rows
 from mdapp.storage.consensus import settle_worst
 from mdapp.storage.container import Container, create_container, plan_container
+from mdapp.storage.crc import crc32
 from mdapp.storage.engines import (
     ENGINES,
     THROUGH_HDF5,
@@ -34,7 +35,6 @@ from mdapp.storage.engines import (
     head_is_intact,
     unhurried,
 )
-from mdapp.storage.envelope import crc_of
 from mdapp.storage.errors import DurabilityError, access_error
 from mdapp.storage.files import File, FileSystem, raw
 from mdapp.storage.layout import Group
@@ -244,7 +244,7 @@ class Attempt:
         assert job is not None and container is not None
         writer = Writer(
             self.place.comm.rank, self._first_atom, len(job.arrays[0]), job.table_offset,
-            len(job.table), crc_of(raw(job.table)),
+            len(job.table), crc32(raw(job.table)),
         )  # fmt: skip
         entry = FileEntry(
             group.path, container.size, len(container.head), container.head_crc, ()

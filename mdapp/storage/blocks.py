@@ -20,7 +20,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from mdapp.model.state_hash import S1, S2, hash_atoms, mix, two_words
-from mdapp.storage.envelope import crc_of
+from mdapp.storage.crc import crc32
 from mdapp.storage.files import raw
 
 Table = NDArray[Any]
@@ -172,7 +172,7 @@ def block_bounds(table: Table) -> list[tuple[int, int]]:
 
 def block_crc(block: NDArray[Any]) -> int:
     """Checksum of the bytes of a block of one field."""
-    return crc_of(raw(block))
+    return crc32(raw(block))
 
 
 def add_hash(arrays: Sequence[NDArray[Any]], sums: NDArray[np.uint64]) -> None:

@@ -25,7 +25,7 @@ import h5py
 import numpy as np
 
 from mdapp.storage.blocks import row_dtype
-from mdapp.storage.envelope import crc_of
+from mdapp.storage.crc import crc32
 from mdapp.storage.errors import CheckpointError
 from mdapp.storage.files import File, FileSystem
 from mdapp.storage.state import Field
@@ -55,7 +55,7 @@ class Container:
     @property
     def head_crc(self) -> int:
         """Checksum of the head."""
-        return crc_of(self.head)
+        return crc32(self.head)
 
 
 def plan_container(

@@ -12,21 +12,16 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from typing import Any
 
 from mdapp.errors import InputError
+from mdapp.storage.crc import crc32
 from mdapp.storage.errors import DamagedError, FormatVersionError
 
 ALGORITHM = "crc32"
 FORMAT = "mdapp-checkpoint"
 _HEAD = re.compile(rb'\{"format":"([^"]*)","crc":"([a-z0-9_]+):([0-9a-f]+)","body":')
 _TAIL = b"}\n"
-
-
-def crc_of(data: bytes | memoryview, start: int = 0) -> int:
-    """CRC-32 of some bytes, continuing from `start`."""
-    return zlib.crc32(data, start)
 
 
 def seal(body: dict[str, Any]) -> bytes:
@@ -42,7 +37,7 @@ def seal(body: dict[str, Any]) -> bytes:
     except (TypeError, ValueError) as error:
         raise InputError(f"checkpoint: the state's values do not fit JSON: {error}") from None
     inner = text.encode("ascii")
-    head = f'{{"format":"{FORMAT}","crc":"{ALGORITHM}:{crc_of(inner):08x}","body":'
+    head = f'{{"format":"{FORMAT}","crc":"{ALGORITHM}:{crc32(inner):08x}","body":'
     return head.encode("ascii") + inner + _TAIL
 
 
@@ -62,7 +57,7 @@ def unseal(data: bytes, name: str) -> dict[str, Any]:
         raise DamagedError(f"{name}: {what} ({len(data)} bytes)")
     inner = memoryview(data)[head.end() : len(data) - len(_TAIL)]
     algorithm, digits = head[2].decode(), head[3].decode()
-    intact = digits == f"{crc_of(inner):08x}"
+    intact = digits == f"{crc32(inner):08x}"
     if algorithm != ALGORITHM and not intact:
         raise FormatVersionError(
             f"{name}: sealed with {algorithm!r}, which this version of mdapp does not know "

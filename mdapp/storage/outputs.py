@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from mdapp.storage.envelope import crc_of
+from mdapp.storage.crc import crc32
 from mdapp.storage.errors import DamagedError
 from mdapp.storage.files import File, FileSystem, raw
 from mdapp.storage.reader import Reader
@@ -84,4 +84,4 @@ def _tail_crc(file: File, size: int) -> int:
     """Checksum of the last bytes before `size`."""
     buffer = np.zeros(min(TAIL_BYTES, size), np.uint8)
     got = file.pread_into(raw(buffer), size - len(buffer))
-    return crc_of(raw(buffer[:got]))
+    return crc32(raw(buffer[:got]))

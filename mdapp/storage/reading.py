@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdapp.storage.blocks import Table, block_crc, row_dtype
+from mdapp.storage.crc import crc32
 from mdapp.storage.engines import Clock
-from mdapp.storage.envelope import crc_of
 from mdapp.storage.files import File, FileSystem, raw
 from mdapp.storage.manifest import FileEntry, Manifest, Writer
 from mdapp.storage.state import Field
@@ -141,7 +141,7 @@ def check_head(fs: FileSystem, path: Path, entry: FileEntry) -> list[Damage]:
     buffer = np.full(entry.head_len, POISON, np.uint8)
     with fs.open_patiently(path / entry.path) as file:
         got = file.pread_into(raw(buffer), 0)
-    if got < entry.head_len or crc_of(raw(buffer)) != entry.head_crc:
+    if got < entry.head_len or crc32(raw(buffer)) != entry.head_crc:
         return [Damage(entry.path, "the HDF5 metadata at its begin does not fit its checksum")]
     return []
 
@@ -153,7 +153,7 @@ def read_table(file: File, manifest: Manifest, part: Part) -> tuple[Table | None
     bytes_of_table = raw(table)
     bytes_of_table[:] = bytes([POISON]) * len(bytes_of_table)
     got = file.pread_into(bytes_of_table, writer.table_offset)
-    if got < len(bytes_of_table) or crc_of(bytes_of_table) != writer.table_crc:
+    if got < len(bytes_of_table) or crc32(bytes_of_table) != writer.table_crc:
         reason = f"the block table of rank {writer.rank} does not fit its checksum"
         return None, [Damage(entry.path, reason)]
     starts = manifest.block_atoms * np.arange(writer.rows)

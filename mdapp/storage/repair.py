@@ -23,8 +23,8 @@ from mdapp.storage.blocks import place_rows, row_dtype
 from mdapp.storage.catalogue import Entry, catalogue
 from mdapp.storage.consensus import on_root
 from mdapp.storage.container import create_container, plan_container
+from mdapp.storage.crc import crc32
 from mdapp.storage.engines import Clock
-from mdapp.storage.envelope import crc_of
 from mdapp.storage.errors import DamagedError
 from mdapp.storage.files import REAL, File, FileSystem, raw
 from mdapp.storage.manifest import FileEntry, Manifest, Writer, encode
@@ -209,4 +209,4 @@ def _copy_writer(
         for k, values in enumerate(block):
             file.pwrite(raw(values), int(row["offset"][k]))
     file.pwrite(raw(table), table_offset)
-    return replace(writer, table_offset=table_offset, table_crc=crc_of(raw(table)))
+    return replace(writer, table_offset=table_offset, table_crc=crc32(raw(table)))

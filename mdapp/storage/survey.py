@@ -22,6 +22,7 @@ from mdapp.storage.blocks import (
     make_table,
     survey_atoms,
 )
+from mdapp.storage.crc import WORTH_IT, crc32
 from mdapp.storage.state import STANDARD, Field, State
 
 
@@ -178,3 +179,4 @@ def exercise() -> None:
         array[:] = 0
     table, sums, counts = make_table(arrays, 0, 1), np.zeros(2, np.uint64), np.zeros(1, np.int64)
     look(table[0], arrays, arrays, False, sums, counts)
+    crc32(bytes(WORTH_IT))

@@ -100,10 +100,10 @@ def test_odd_values_everywhere() -> None:
 
 def unseal_free(text: str) -> bytes:
     """Seal a text, valid JSON or not, as a writer gone mad would."""
-    from mdapp.storage.envelope import crc_of
+    from mdapp.storage.crc import crc32
 
     inner = text.encode()
-    return b'{"format":"mdapp-checkpoint","crc":"crc32:%08x","body":%s}\n' % (crc_of(inner), inner)
+    return b'{"format":"mdapp-checkpoint","crc":"crc32:%08x","body":%s}\n' % (crc32(inner), inner)
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
