@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,8 +143,8 @@ class Checkpoints:
                   f"{found.manifest.decomposition['ranks']} ranks)")
         return found.state
 
-    def begin(self, step: int, nlocal: int) -> None:
-        """Start the clock, from the step that the run begins with `nlocal` atoms on this rank."""
+    def begin(self, step: int, atoms: Atoms) -> None:
+        """Start the clock, from the step that the run begins with these atoms."""
         self._last = False
         if self.store is None or self.schedule is not None:
             return
@@ -152,7 +152,7 @@ class Checkpoints:
         writer: Callable[[], WriterState] = WriterState
         if self.background is not None:
             with agree(self.comm):
-                self.background.reserve(nlocal)
+                atoms.prepare_to_lend()
             writer = self.background.status
         self.schedule = Schedule(self.comm, self.options, self._out, first_step=step,
                                  seconds_left=self._left, writer=writer, tell=self.tell)
@@ -167,6 +167,11 @@ class Checkpoints:
     def in_flight(self) -> int | None:
         """Step of the checkpoint that is being written beside the run; None if there is none."""
         return None if self.background is None else self.background.step
+
+    def keep(self, names: Collection[str]) -> None:
+        """The run is about to change these arrays: copy those that are still to be written."""
+        if self.background is not None:
+            self.background.keep(names)
 
     def due(self, step: int) -> Decision:
         """What is to be done after a step; at poll steps also go on with the one in flight."""

@@ -207,6 +207,7 @@ class Simulation:
         self.steps_done += self.step - first
         if self.checkpoints.want_last(self.step) and not self.ending.stop:
             self.checkpoint()
+        self._own_arrays()
 
     def _obey(self, decision: Decision) -> bool:
         """Write the checkpoint that is due, if one is; whether the run must stop."""
@@ -224,7 +225,9 @@ class Simulation:
         canonical_s = time.perf_counter() - began
         with self.timers("checkpoint"):
             self.outputs.sync()
-            return self.checkpoints.write(state_of(self, self._energies()), canonical_s)
+            written = self.checkpoints.write(state_of(self, self._energies()), canonical_s)
+            self.atoms.lent = self.checkpoints.in_flight == self.step
+            return written
 
     def _energies(self) -> dict[str, float]:
         """Potential and kinetic energy, exact sums; nothing where they have not been computed."""
@@ -241,6 +244,8 @@ class Simulation:
     def rebuild(self) -> None:
         """New owners, order, ghosts and lists for the present positions."""
         atoms, clusters = self.atoms, self.clusters
+        with self.timers("checkpoint"):
+            self._own_arrays()
         with self.timers("halo"):
             self._check_healthy()
             wrap(atoms, self.box)
@@ -251,6 +256,11 @@ class Simulation:
         with self.timers("neighbor"):
             clusters.build(atoms.x[:atoms.ntotal], atoms.id[:atoms.ntotal], n)
             self.trigger.hold(atoms)
+
+    def _own_arrays(self) -> None:
+        """Own what a checkpoint in flight may still read: it is about to change."""
+        self.atoms.take_back()
+        self.checkpoints.keep(("id", "type", "image"))
 
     def compute_forces(self, want: Want) -> Result:
         """Forces on the owned atoms at the present positions of atoms and ghosts."""
@@ -274,7 +284,7 @@ class Simulation:
             self.outputs.write(self.step, self.step * self.deck.run.timestep, self.box, self.atoms)
             self.timers.reset()
             self.start_to_first_step_s = process_age()
-        self.checkpoints.begin(self.step, self.atoms.nlocal)
+        self.checkpoints.begin(self.step, self.atoms)
 
     def _compare_with_checkpoint(self) -> None:
         """Raise RunError if a restored state has other energies than the run that saved it had."""

@@ -37,8 +37,10 @@ class VelocityVerlet:
 
     def first_half(self, atoms: Atoms) -> None:
         """Half a kick and the drift; positions are those of the next step afterwards."""
-        kick_drift(atoms.x, atoms.v, atoms.f, atoms.type, self._kicks(atoms), atoms.nlocal,
-                   self.timestep)
+        x, v = atoms.x, atoms.v
+        atoms.move_on()
+        kick_drift(x, v, atoms.f, atoms.type, self._kicks(atoms), atoms.nlocal, self.timestep,
+                   atoms.x, atoms.v)
 
     def second_half(self, atoms: Atoms) -> None:
         """The other half of the kick, with the forces at the new positions."""
@@ -50,15 +52,19 @@ class VelocityVerlet:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def kick_drift(x, v, f, type_, kicks, n, dt):
-    """v += kicks[type] f, then x += dt v, of the first n atoms; x and v (cap, 3) in place."""
+def kick_drift(x, v, f, type_, kicks, n, dt, x_next, v_next):
+    """v_next = v + kicks[type] f, x_next = x + dt v_next, of the first n atoms.
+
+    All are (cap, 3). The next ones may be the same arrays as x and v: an atom is read before it is
+    written.
+    """
     for i in range(n):
         k = kicks[np.uint64(type_[i])]
         vx, vy, vz = v[i, 0] + k * f[i, 0], v[i, 1] + k * f[i, 1], v[i, 2] + k * f[i, 2]
-        v[i, 0], v[i, 1], v[i, 2] = vx, vy, vz
-        x[i, 0] += dt * vx
-        x[i, 1] += dt * vy
-        x[i, 2] += dt * vz
+        v_next[i, 0], v_next[i, 1], v_next[i, 2] = vx, vy, vz
+        x_next[i, 0] = x[i, 0] + dt * vx
+        x_next[i, 1] = x[i, 1] + dt * vy
+        x_next[i, 2] = x[i, 2] + dt * vz
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -23,6 +23,7 @@ PER_ATOM = {
     "image": (np.int32, (3,)),
 }
 GHOST_FIELDS = ("x", "id", "type")
+MOTION = ("x", "v")                 # what changes in every step
 
 
 @dataclass
@@ -40,6 +41,8 @@ class Atoms:
         unwrapped = x + image * box lengths
     mass : (ntypes,) float64
     nlocal, nghost : counts
+    lent : whether somebody else reads `x` and `v` for a while: they are left as they are, and the
+        next drift moves on into other arrays
     """
 
     mass: NDArray[np.float64]
@@ -51,6 +54,8 @@ class Atoms:
     image: NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 3), np.int32))
     nlocal: int = 0
     nghost: int = 0
+    lent: bool = False
+    _others: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
     @property
     def positions(self) -> NDArray[np.float64]:
@@ -84,6 +89,34 @@ class Atoms:
             new = np.empty((room, *old.shape[1:]), old.dtype)
             new[:min(used, len(old))] = old[:min(used, len(old))]
             setattr(self, name, new)
+
+    def prepare_to_lend(self) -> None:
+        """Have the other arrays now: the first touch of a page costs more than its contents."""
+        for name in MOTION:
+            self._others[name] = np.empty_like(getattr(self, name))
+            self._others[name][:self.nlocal] = 0.0
+
+    def move_on(self) -> None:
+        """Take other arrays for positions and velocities if these are lent.
+
+        Their contents are undefined until the caller has filled them from the old ones.
+        """
+        if not self.lent:
+            return
+        self.lent = False
+        for name in MOTION:
+            old, new = getattr(self, name), self._others.get(name)
+            if new is None or len(new) != len(old):
+                new = np.empty_like(old)
+            setattr(self, name, new)
+            self._others[name] = old
+
+    def take_back(self) -> None:
+        """Own the positions and velocities again, by a copy if they are lent."""
+        x, v = self.x, self.v
+        self.move_on()
+        if self.x is not x:
+            self.x[:self.ntotal], self.v[:self.nlocal] = x[:self.ntotal], v[:self.nlocal]
 
     def reorder(self, order: NDArray[np.int32]) -> None:
         """Reorder the owned atoms: atom k becomes what atom order[k] was.  Forces are not kept."""

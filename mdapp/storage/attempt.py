@@ -23,6 +23,7 @@ import numpy as np
 from mpi4py import MPI
 
 from mdapp.storage.blocks import Table, place_rows
+from mdapp.storage.cargo import Cargo
 from mdapp.storage.consensus import settle_worst
 from mdapp.storage.container import Container, create_container, plan_container
 from mdapp.storage.crc import crc32
@@ -43,7 +44,6 @@ from mdapp.storage.names import aside_name
 from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.publish import make_draft, publish_draft, remove_draft, seal_draft
 from mdapp.storage.reading import read_back
-from mdapp.storage.survey import Survey
 from mdapp.storage.watchdog import Watchdog
 
 
@@ -76,17 +76,17 @@ class Attempt:
     Parameters
     ----------
     place : where to write
-    survey : what to write
+    cargo : what to write
     step, uuid : of the checkpoint
     clock : takes the seconds of this rank
     pace : told of the bytes of each block that is written; may wait, or raise to give up
     """
 
     def __init__(
-        self, place: Place, survey: Survey, step: int, uuid: str, clock: Clock,
+        self, place: Place, cargo: Cargo, step: int, uuid: str, clock: Clock,
         pace: Pace = unhurried,
     ):  # fmt: skip
-        self.place, self.survey, self.step, self.uuid = place, survey, step, uuid
+        self.place, self.cargo, self.step, self.uuid = place, cargo, step, uuid
         self.clock, self._pace = clock, pace
         self.draft = place.directory / aside_name(".tmp", step, uuid)
         self.folders = sorted({f"s{k // 256:03d}" for k in range(place.group.count)})
@@ -132,7 +132,7 @@ class Attempt:
 
     def _counts(self) -> Any:
         """(ranks, 3) file, atoms and blocks of each rank."""
-        mine = (self.place.group.index, len(self.survey.arrays[0]), len(self.survey.table))
+        mine = (self.place.group.index, len(self.cargo.arrays[0]), len(self.cargo.table))
         counts = np.empty((self.place.comm.size, 3), np.int64)
         self.place.comm.Allgather(np.array(mine, np.int64), counts)
         return counts
@@ -141,7 +141,7 @@ class Attempt:
         group = self.place.group
         natoms, rows = counts[counts[:, 0] == group.index, 1:].sum(axis=0)
         attributes = {"uuid": self.uuid, "shard_index": group.index, "step": self.step}
-        self._container = plan_container(int(natoms), int(rows), self.survey.fields, attributes)
+        self._container = plan_container(int(natoms), int(rows), self.cargo.fields, attributes)
         self._file = create_container(self.place.fs, self.draft / group.path, self._container)
 
     def _open_local(self, counts: Any) -> None:
@@ -153,14 +153,14 @@ class Attempt:
         mine, ranks = counts[:, 0] == group.index, np.arange(len(counts))
         atoms_before, rows_before = counts[mine & (ranks < rank), 1:].sum(axis=0)
         first = int(counts[counts[:, 0] < group.index, 1].sum() + atoms_before)
-        sizes = [f.atom_bytes for f in self.survey.fields]
+        sizes = [f.atom_bytes for f in self.cargo.fields]
         offsets = [
             o + int(atoms_before) * s for o, s in zip(container.offsets, sizes, strict=True)
         ]
-        table = self.survey.table
+        table = self.cargo.table
         place_rows(table, first, offsets, sizes)
         self._job = Job(
-            self._file, path, group, self.survey.fields, self.survey.arrays, table,
+            self._file, path, group, self.cargo.fields, self.cargo.arrays, table,
             int(atoms_before), int(rows_before), offsets,
             container.table + int(rows_before) * table.itemsize,
             self.place.options.hints, self.clock, self._pace,
@@ -220,7 +220,7 @@ class Attempt:
     def verify_local(self, path: str, table: Table) -> None:
         """Read back the blocks of a table."""
         with self.clock("verify_s"):
-            damage = read_back(self.place.fs, self.draft / path, self.survey.fields, table)
+            damage = read_back(self.place.fs, self.draft / path, self.cargo.fields, table)
         if damage:
             raise DurabilityError(f"what was read back is not what was written: {damage}")
 

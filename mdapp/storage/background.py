@@ -1,17 +1,20 @@
 """Checkpoints that are written while the run goes on.
 
-At a checkpoint step the run stands still for a copy of its atoms, block by block, each surveyed
-while it is in the cache, and for the steps that need agreement: directory and files. The rest is
-done by one thread of each rank, from the copy: checksums, positioned writes, fsync. The thread
+At a checkpoint step the run stands still for the steps that need agreement: directory and files.
+The rest is done by one thread of each rank: survey, checksums, positioned writes, fsync. The thread
 calls neither MPI nor HDF5, which are not to be trusted with two threads, and holds Python's lock
-for microseconds a block, since checksum, write and fsync all give it up.
+for microseconds a block, since survey, checksum, write and fsync all give it up.
+
+Nothing is copied for the thread: the run lends its arrays. It must leave them as they are until it
+has asked for some of them back (`keep`), which are then copied if they are still needed. Whether
+the state is finite is known only when the thread has looked; what is not is refused then.
 
 Ranks must not learn at different steps that the writing is done: one would go into the gathering of
 the manifest while its neighbour waits for ghost atoms. So each says at poll steps how its writer
 does, all take the sum at the next one (`mdapp.storage.triggers`), and only there the next stage
 begins:
 
-    write      all ranks: checksums, data, fsync
+    write      all ranks: survey, checksums, data, fsync
     verify     all ranks, where that is asked for: read back
     publish    rank 0: manifest, rename, LATEST, retention
 
@@ -24,14 +27,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
-from numpy.typing import NDArray
 
 from mdapp.errors import InputError
 from mdapp.storage.attempt import Attempt, Place
@@ -40,7 +42,8 @@ from mdapp.storage.consensus import settle_worst
 from mdapp.storage.errors import CheckpointError, DurabilityError
 from mdapp.storage.metrics import Outcome, gbytes_per_s
 from mdapp.storage.order import Order
-from mdapp.storage.state import STANDARD, Field, State
+from mdapp.storage.state import State
+from mdapp.storage.survey import LocalSurvey
 from mdapp.storage.triggers import WriterState
 from mdapp.storage.watchdog import Watchdog
 
@@ -50,26 +53,6 @@ NICENESS = 10
 
 class Cancelled(Exception):
     """The writer was told to stop: what it writes will not be published."""
-
-
-class Snapshot:
-    """A second copy of a rank's atoms, in memory that is used again for each checkpoint."""
-
-    def __init__(self) -> None:
-        self._arrays: dict[Field, NDArray[Any]] = {}
-
-    def __call__(self, fields: tuple[Field, ...], n: int) -> list[NDArray[Any]]:
-        """Arrays for n atoms of some fields; those handed out before are no longer valid."""
-        for item in fields:
-            if item not in self._arrays or len(self._arrays[item]) < n:
-                # Room for atoms that come in later costs nothing until it is touched.
-                self._arrays[item] = item.empty(n + n // 8)
-        return [self._arrays[item][:n] for item in fields]
-
-    def reserve(self, n: int) -> None:
-        """Have the memory for n atoms now: the first touch of a page costs more than the copy."""
-        for array in self(STANDARD, n):
-            array[...] = 0
 
 
 class Pace:
@@ -206,13 +189,13 @@ class Flight:
     then: Callable[[Flight], Outcome | None]
     task: Task | None = None
     fresh: bool = True
-    window_s: float = field(default=0.0)
+    window_s: float = 0.0
 
 
 class Background:
     """Writes the checkpoints of a store beside the run, one at a time.
 
-    Every method is collective but `status`, `reserve` and `abandon`.
+    Every method is collective but `status`, `keep` and `abandon`.
 
     Parameters
     ----------
@@ -227,7 +210,6 @@ class Background:
 
     def __init__(self, committer: Committer, place: Place):
         self._committer, self._place, self._comm = committer, place, place.comm
-        self._snapshot = Snapshot()
         self._flight: Flight | None = None
         check_cpus(place.comm, place.options.writer_cpus)
 
@@ -236,9 +218,10 @@ class Background:
         """Step of the checkpoint in flight; None if there is none."""
         return None if self._flight is None else self._flight.order.state.step
 
-    def reserve(self, natoms: int) -> None:
-        """Have the memory for a copy of this rank's atoms."""
-        self._snapshot.reserve(natoms)
+    def keep(self, names: Collection[str]) -> None:
+        """Copy fields that are still to be written: the run is about to change its arrays."""
+        if self._flight is not None:
+            self._flight.order.cargo.keep(names)
 
     def status(self) -> WriterState:
         """What the writer of this rank does."""
@@ -250,7 +233,10 @@ class Background:
         return WriterState(busy, task.failure is not None)
 
     def begin(self, state: State) -> Outcome | None:
-        """Copy a state and let it be written; the outcome at once if it is committed already.
+        """Let a state be written; the outcome at once if it is committed already.
+
+        The arrays of the state are read until it is committed: before one of them is changed,
+        `keep` must be called with its name.
 
         Raises
         ------
@@ -262,7 +248,7 @@ class Background:
         order.stall_s = 0.0
         try:
             with standing(order):
-                needed = self._committer.prepare(order, self._snapshot)
+                needed = self._committer.prepare(order, look=False)
                 if needed:
                     self._flight = self._take_off(order)
         except CheckpointError as error:
@@ -331,11 +317,14 @@ class Background:
             raise
         flight = Flight(order, attempt, pace, self._written)
 
-        def write() -> None:
+        def write() -> LocalSurvey:
+            with order.clock("snapshot_s"):
+                seen = self._committer.survey_local(order)
             began = time.perf_counter()
             attempt.write_local()
             attempt.sync_local()
             flight.window_s = time.perf_counter() - began
+            return seen
 
         self._launch(flight, write, "writing", self._written)
         return flight
@@ -368,7 +357,7 @@ class Background:
                     committer.discard(flight.attempt)
                     if not isinstance(error, DurabilityError) or order.retries:
                         raise
-                    # The copy is still there, and fsync is never to be asked twice.
+                    # The arrays are still as they were, and fsync is never to be asked twice.
                     committer.once_more(order, error)
                     self._flight = self._take_off(order)
         except CheckpointError as error:
@@ -379,10 +368,12 @@ class Background:
         return committer.succeeded(order)
 
     def _written(self, flight: Flight) -> None:
-        """All data is on the device."""
+        """All data is on the device, and each rank has seen its part of the state."""
+        assert flight.task is not None
+        self._committer.assess(flight.order, flight.task.result)
         window = np.array([flight.window_s])
         self._comm.Allreduce(MPI.IN_PLACE, window, MPI.MAX)
-        flight.order.gbytes_per_s = gbytes_per_s(flight.order.survey.bytes, float(window[0]))
+        flight.order.gbytes_per_s = gbytes_per_s(flight.order.cargo.bytes, float(window[0]))
         if not self._place.verify:
             self._publish(flight)
             return

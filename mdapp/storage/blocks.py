@@ -57,18 +57,18 @@ def make_table(arrays: Sequence[NDArray[Any]], writer: int, block_atoms: int) ->
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def survey_atoms(  # type: ignore[no-untyped-def]
-    live, kept, copies, hashes, words, sums, spans, ranges, counts
+    arrays, hashes, words, sums, spans, ranges, counts
 ):
-    """Copy the atoms of a block, if `copies`, and look at them while they are in the nearest cache.
+    """Look at the atoms of a block, a few at a time so that they stay in the nearest cache.
 
     Parameters
     ----------
-    live, kept
-        id, x, v, type, image as they are and as they are kept; the same where nothing is copied.
+    arrays
+        id, x, v, type, image.
     hashes
         Whether to add the state hash to `sums`, (2,) uint64.
     words
-        x and v of `kept`, as uint64.
+        x and v as uint64.
     spans
         (2, 2, 3), returned: least and greatest x, then v; a NaN anywhere makes both NaN.
     ranges
@@ -76,16 +76,12 @@ def survey_atoms(  # type: ignore[no-untyped-def]
     counts
         (ntypes,) int64: the atoms of each type are added; types beyond are in `ranges` only.
     """
-    ids, x, v, types, image = kept
+    ids, x, v, types, image = arrays
     span = np.empty((2, 3))
     spans[:, 0], spans[:, 1] = np.inf, -np.inf
-    ranges[0], ranges[1], ranges[2] = live[0][0], live[3][0], live[4][0, 0]
+    ranges[0], ranges[1], ranges[2] = ids[0], types[0], image[0, 0]
     for begin in range(0, len(ids), TILE):
         end = min(begin + TILE, len(ids))
-        if copies:
-            ids[begin:end], types[begin:end] = live[0][begin:end], live[3][begin:end]
-            x[begin:end], v[begin:end] = live[1][begin:end], live[2][begin:end]
-            image[begin:end] = live[4][begin:end]
         if hashes:
             hash_atoms(ids[begin:end], words[0][begin:end], words[1][begin:end],
                        types[begin:end], image[begin:end], sums)

@@ -15,17 +15,18 @@ from __future__ import annotations
 import errno
 import time
 import uuid as uuids
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
-from numpy.typing import NDArray
 
 from mdapp.storage.attempt import Attempt, Place
 from mdapp.storage.canary import check_engine
+from mdapp.storage.cargo import Cargo, check_count, load
 from mdapp.storage.consensus import on_root, settle_worst
 from mdapp.storage.engines import Pace, unhurried
 from mdapp.storage.errors import (
@@ -50,13 +51,12 @@ from mdapp.storage.order import Order
 from mdapp.storage.provenance import file_system_type, software
 from mdapp.storage.publish import write_latest
 from mdapp.storage.retention import list_committed, mark_verified, quarantine, retain
-from mdapp.storage.state import Field, State, fields_of
-from mdapp.storage.survey import LocalSurvey, Survey, exercise, sum_surveys, survey_rank
+from mdapp.storage.state import State
+from mdapp.storage.survey import LocalSurvey, exercise, sum_surveys, survey_rank
 
 # Why the name is in doubt, empty if it is not; and warnings of the steps after.
 Published = tuple[str, list[str]]
 # Makes arrays for n atoms of some fields, which a state is copied into.
-Copy = Callable[[tuple[Field, ...], int], list[NDArray[Any]]]
 MARGIN_FACTOR, MARGIN_BYTES = 1.05, 64 << 20
 
 
@@ -122,26 +122,43 @@ class Committer:
         """Identity for an attempt, the same on all ranks."""
         return str(self._comm.bcast(uuids.uuid4().hex, 0))
 
-    def prepare(self, order: Order, copy: Copy | None = None) -> bool:
+    def prepare(self, order: Order, look: bool = True) -> bool:
         """Step 0: False if the same state is committed already, so that nothing is to be done.
 
         Parameters
         ----------
-        copy
-            Where the atoms are to be kept while the run goes on; None: they stay where they are.
+        look
+            Look at the atoms now; otherwise the caller does, with `survey_local` and `assess`.
         """
-        survey = order.survey = self._survey(order, copy)
-        order.outcome.state_hash = survey.state_hash
-        if not survey.finite:
-            self._refuse(order)
-        order.sizes = self._sizes(survey)
-        present = self._present(order.state.step, survey.state_hash)
-        if present:
-            order.outcome.uuid, order.outcome.result = present, "present"
-            return False
-        self._check_space(survey)
+        self._load(order)
+        if look or self._is_taken(order):
+            with self._together(order, "snapshot_s") as local:
+                local.append(self.survey_local(order))
+            self.assess(order, local[0])
+            present = self._present(order.state.step, order.survey.state_hash)
+            if present:
+                order.outcome.uuid, order.outcome.result = present, "present"
+                return False
+        self._check_space(order.cargo)
         self._trust_engine()
         return True
+
+    def survey_local(self, order: Order) -> LocalSurvey:
+        """Look at the atoms of this rank; any thread may do it."""
+        return survey_rank(order.cargo, len(order.state.mass))
+
+    def assess(self, order: Order, local: LocalSurvey) -> None:
+        """Put together what all ranks saw.
+
+        Raises
+        ------
+        NonFiniteStateError
+            The state is no checkpoint.
+        """
+        order.survey = sum_surveys(self._comm, order.cargo.fields, local)
+        order.outcome.state_hash = order.survey.state_hash
+        if not order.survey.finite:
+            self._refuse(order)
 
     def failed(self, order: Order, error: CheckpointError) -> CheckpointError:
         """Record that it came to nothing; returns the error with what a user wants to know."""
@@ -156,29 +173,31 @@ class Committer:
         self._record(order)
         return order.outcome
 
-    def _survey(self, order: Order, copy: Copy | None) -> Survey:
-        """Look at the state, all ranks; what is surveyed is the copy, if one is made."""
-        state = order.state
-        local: tuple[tuple[Field, ...], LocalSurvey] | None = None
+    def _load(self, order: Order) -> None:
+        """Take the arrays of the state, and count what will be written."""
+        with self._together(order, "agree_s"):
+            order.cargo = load(order.state, self._comm.rank, self._options.block_atoms)
+        check_count(self._comm, order.state)
+        cargo = order.cargo
+        blocks = int(self._comm.allreduce(len(cargo.table)))
+        nbytes = cargo.bytes + blocks * cargo.table.itemsize
+        order.sizes = nbytes, self._place.group.count, blocks, cargo.natoms
+
+    @contextmanager
+    def _together(self, order: Order, timer: str) -> Iterator[list[Any]]:
+        """Run a block on all ranks; on return it succeeded on all, or all raise the same error."""
         failure: Exception | None = None
         try:
-            with order.clock("snapshot_s"):
-                fields = fields_of(state)
-                into = None if copy is None else copy(fields, state.nlocal)
-                local = fields, survey_rank(
-                    state, fields, self._comm.rank, self._options.block_atoms, into
-                )
+            with order.clock(timer):
+                yield []
         except Exception as error:
             failure = error
-        settle_worst(self._comm, failure, f"checkpoint of step {state.step}")
-        assert local is not None
-        return sum_surveys(self._comm, state, *local)
+        settle_worst(self._comm, failure, f"checkpoint of step {order.state.step}")
 
-    def _sizes(self, survey: Survey) -> tuple[int, int, int, int]:
-        """Bytes of atoms and tables, files, blocks and atoms, of all ranks."""
-        blocks = int(self._comm.allreduce(len(survey.table)))
-        nbytes = survey.bytes + blocks * survey.table.itemsize
-        return nbytes, self._place.group.count, blocks, survey.natoms
+    def _is_taken(self, order: Order) -> bool:
+        """Whether there is something of that name already."""
+        path = order.outcome.path
+        return bool(on_root(self._comm, lambda: self._fs.exists(path), "checkpoint"))
 
     def _refuse(self, order: Order) -> None:
         """Refuse a broken state; the first time, keep it for whoever wants to know why."""
@@ -186,14 +205,14 @@ class Committer:
         if not self._crashed:
             self._crashed = True
             dump = self.order(replace(state, invariants=_without_nan(state.invariants)), "sync")
-            dump.survey = survey
+            dump.cargo, dump.survey = order.cargo, survey
             target = self._directory / aside_name("crash", state.step, dump.outcome.uuid)
             try:
                 self._attempt(dump, target)
                 where = f"; the state was dumped to {target}"
             except CheckpointError as error:
                 where = f"; it could not be dumped either: {error}"
-        bad = [f.name for f in survey.fields if survey.ranges[f.name] is None]
+        bad = [f.name for f in order.cargo.fields if survey.ranges[f.name] is None]
         raise _alike(self._comm, NonFiniteStateError(
             f"step {state.step}: {', '.join(bad)} of some atom is not finite, so that this state "
             f"is no checkpoint{where}"
@@ -225,9 +244,9 @@ class Committer:
 
         return on_root(self._comm, look, f"checkpoint of step {step}")
 
-    def _check_space(self, survey: Survey) -> None:
+    def _check_space(self, cargo: Cargo) -> None:
         """Refuse what will not fit, before anything is written."""
-        need = int(survey.bytes * MARGIN_FACTOR) + MARGIN_BYTES
+        need = int(cargo.bytes * MARGIN_FACTOR) + MARGIN_BYTES
 
         def compare() -> None:
             if self._read_only:
@@ -286,7 +305,7 @@ class Committer:
     def attempt(self, order: Order, pace: Pace = unhurried) -> Attempt:
         """An attempt at an order; `pace` as in `mdapp.storage.engines`."""
         outcome = order.outcome
-        return Attempt(self._place, order.survey, outcome.step, outcome.uuid, order.clock, pace)
+        return Attempt(self._place, order.cargo, outcome.step, outcome.uuid, order.clock, pace)
 
     def start(self, attempt: Attempt) -> None:
         """Steps 1 and 2: directory and files."""
@@ -315,7 +334,7 @@ class Committer:
         except CheckpointError:
             self.discard(attempt)
             raise
-        order.gbytes_per_s = gbytes_per_s(order.survey.bytes, window)
+        order.gbytes_per_s = gbytes_per_s(order.cargo.bytes, window)
         return doubt
 
     def publish_local(self, order: Order, attempt: Attempt, manifest: Manifest) -> Published:
@@ -344,9 +363,9 @@ class Committer:
         return Manifest(
             uuid=order.outcome.uuid, parent_uuid=self.parent, run_uuid=self._run_uuid,
             step=state.step, time=float(state.time), dt=float(state.timestep), units=state.units,
-            natoms=survey.natoms, natoms_by_type=survey.natoms_by_type,
+            natoms=order.cargo.natoms, natoms_by_type=survey.natoms_by_type,
             species=tuple(state.species), mass=plain_mass(state.mass), box=state.box,
-            fields=survey.fields, files=(), block_atoms=options.block_atoms,
+            fields=order.cargo.fields, files=(), block_atoms=options.block_atoms,
             state_hash=survey.state_hash, layout=self._place.group.layout,
             engine=self._place.engine, mode=order.mode,
             decomposition={**state.decomposition, "ranks": self._comm.size,

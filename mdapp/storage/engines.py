@@ -28,6 +28,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from mdapp.storage.blocks import Table, block_bounds, block_crc
+from mdapp.storage.cargo import steady
 from mdapp.storage.files import File, raw
 from mdapp.storage.layout import Group
 from mdapp.storage.state import Field
@@ -108,11 +109,13 @@ def write_pwrite(job: Job) -> None:
     for k, item in enumerate(job.fields):
         started = position = job.offsets[k]
         for row, (begin, end) in enumerate(bounds):
-            block = job.checked(k, row, begin, end)
             position = job.offsets[k] + begin * item.atom_bytes
+            for _ in steady(job.arrays, [k]):
+                block = job.checked(k, row, begin, end)
+                with job.clock("write_s"):
+                    job.file.pwrite(raw(block), position)
+            position += block.nbytes
             with job.clock("write_s"):
-                job.file.pwrite(raw(block), position)
-                position += block.nbytes
                 if position - started >= WRITEBACK_BYTES:
                     job.file.start_writeback(started, position - started)
                     started = position

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from mdapp.storage.cargo import Cargo
 from mdapp.storage.engines import Clock
 from mdapp.storage.metrics import Outcome
 from mdapp.storage.state import State
@@ -21,7 +22,8 @@ class Order:
 
     Attributes
     ----------
-    state, survey : what is to be written; its arrays are those of `survey`
+    state : of which, as it was when the checkpoint fell due
+    cargo, survey : what is written of it, and what is known of that
     outcome : what becomes of it
     mode : sync or async
     clock : seconds of this rank, by phase
@@ -40,4 +42,5 @@ class Order:
     errors: dict[str, str] = field(default_factory=dict)
     sizes: tuple[int, int, int, int] = (0, 0, 0, 0)
     gbytes_per_s: float = 0.0
+    cargo: Cargo = field(init=False)
     survey: Survey = field(init=False)

@@ -133,16 +133,18 @@ def test_a_writer_that_dies(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x", "v"])
 @pytest.mark.parametrize("atom", [0, 3, 299])
-def test_a_broken_state_is_refused_before_anything_is_in_flight(
+def test_a_broken_state_is_refused_before_it_has_a_name(
     folder: Path, name: str, atom: int
 ) -> None:
     """Y1: one NaN, wherever it is."""
     beside = Beside(folder)
     bad = make_state(step=2000)
     bad.fields[name][atom, 1] = float("nan")
+    beside.background.begin(bad)
     with pytest.raises(NonFiniteStateError, match=f"{name} of some atom is not finite"):
-        beside.background.begin(bad)
+        beside.background.finish()
     assert beside.background.step is None
+    assert len(list(folder.glob("crash-*"))) == 1
     beside.is_as_before()
 
 

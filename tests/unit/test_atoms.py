@@ -1,6 +1,7 @@
 """Arrays that grow and keep what they hold."""
 
 import numpy as np
+import pytest
 
 from mdapp.model.atoms import GHOST_FIELDS, PER_ATOM, Atoms
 
@@ -45,3 +46,39 @@ def test_reorder() -> None:
     atoms.x[:3] = np.arange(9).reshape(3, 3)
     atoms.reorder(np.array([2, 0, 1], np.int32))
     assert atoms.id[:3].tolist() == [30, 10, 20] and atoms.x[0].tolist() == [6, 7, 8]
+
+
+def moving_atoms() -> Atoms:
+    atoms = Atoms(np.ones(1))
+    atoms.reserve(5)
+    atoms.nlocal = 5
+    atoms.x[:5], atoms.v[:5] = np.random.default_rng(3).random((2, 5, 3))
+    return atoms
+
+
+@pytest.mark.parametrize("grown", [False, True])
+def test_lent_positions_are_left_as_they_are(grown: bool) -> None:
+    atoms = moving_atoms()
+    atoms.prepare_to_lend()
+    for _ in range(2):
+        if grown:
+            atoms.reserve(len(atoms.v) + 1)
+        x, v = atoms.x, atoms.v
+        before = x.copy(), v.copy()
+        atoms.lent = True
+        atoms.take_back()
+        assert not np.shares_memory(atoms.x, x) and not np.shares_memory(atoms.v, v)
+        np.testing.assert_array_equal(atoms.positions, before[0][:5])
+        np.testing.assert_array_equal(atoms.velocities, before[1][:5])
+        atoms.x[:5] += 1.0
+        atoms.v[:5] += 1.0
+        np.testing.assert_array_equal(x, before[0])
+        np.testing.assert_array_equal(v, before[1])
+
+
+def test_what_is_not_lent_stays_where_it_is() -> None:
+    atoms = moving_atoms()
+    x, v = atoms.x, atoms.v
+    atoms.move_on()
+    atoms.take_back()
+    assert atoms.x is x and atoms.v is v
