@@ -14,27 +14,25 @@ nothing to compute in the meantime, and waits: for the one in flight, then for i
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
 from mdapp.deck import Deck
 from mdapp.errors import InputError
-from mdapp.model.atoms import PER_ATOM, Atoms
+from mdapp.model.atoms import Atoms
 from mdapp.parallel.agree import agree, is_agreed
 from mdapp.perf.timers import process_age
 from mdapp.storage.background import Background
 from mdapp.storage.errors import CheckpointError, LockedError
 from mdapp.storage.metrics import Outcome
 from mdapp.storage.options import CheckpointOptions
-from mdapp.storage.state import STANDARD, State
+from mdapp.storage.state import State
 from mdapp.storage.stop import seconds_left
 from mdapp.storage.store import CheckpointStore
 from mdapp.storage.triggers import (
@@ -46,9 +44,6 @@ from mdapp.storage.triggers import (
     WriterState,
 )
 
-if TYPE_CHECKING:
-    from mdapp.simulation import Simulation
-
 AUTO = "auto"
 SKIPPED = "skipped"
 
@@ -56,14 +51,6 @@ SKIPPED = "skipped"
 def options_of(deck: Deck) -> CheckpointOptions:
     """The deck's `[checkpoint]` table as the store wants it."""
     return CheckpointOptions.from_table(deck.checkpoint.model_dump(exclude_none=True))
-
-
-def potential_identity(deck: Deck, ntypes: int) -> dict[str, Any]:
-    """What a restart must find unchanged: style and parameters of the potential, and their hash."""
-    facts = {"style": deck.potential.style, "parameters": deck.potential.parameters,
-             "ntypes": ntypes}
-    text = json.dumps(facts, sort_keys=True)
-    return {**json.loads(text), "hash": "sha256:" + hashlib.sha256(text.encode()).hexdigest()}
 
 
 class Checkpoints:
@@ -211,10 +198,15 @@ class Checkpoints:
         return not any(entry["step"] == step and entry["result"] != SKIPPED
                        for entry in self.written)
 
-    def write(self, state: State, canonical_s: float) -> bool:
+    def write(self, step: int, make: Callable[[], State], canonical_s: float) -> bool:
         """Write a checkpoint; False if it failed, which older checkpoints and the run survive.
 
         In asynchronous mode it is written later, except the last one of a run.
+
+        Parameters
+        ----------
+        make : the state of this step, and what must be durable before it is; may fail
+        canonical_s : seconds that it took to bring the state into order
 
         Raises
         ------
@@ -223,12 +215,16 @@ class Checkpoints:
         assert self.store is not None and self.schedule is not None
         if self.in_flight is not None:
             if self.options.overrun == "skip" and not self._last:
-                return self._skip(state.step)
+                return self._skip(step)
             self._concluded(Background.finish)
         self._canonical_s = canonical_s
         store, background = self.store, None if self._last else self.background
-        return self._settle(
-            state.step, lambda: background.begin(state) if background else store.write(state))
+
+        def begin() -> Outcome | None:
+            state = make()
+            return background.begin(state) if background else store.write(state)
+
+        return self._settle(step, begin)
 
     def _skip(self, step: int) -> bool:
         self.tell(f"checkpoint of step {step} skipped: that of step {self.in_flight} is still "
@@ -294,40 +290,3 @@ class Checkpoints:
             except CheckpointError as trouble:
                 self.tell(str(trouble))
         self.background.abandon()
-
-
-def state_of(sim: Simulation, invariants: Mapping[str, float]) -> State:
-    """The state of a run as storage wants it: views of its arrays, no copies."""
-    atoms, n = sim.atoms, sim.atoms.nlocal
-    return State(
-        step=sim.step, time=sim.step * sim.deck.run.timestep, timestep=sim.deck.run.timestep,
-        units=sim.units.name, box=sim.box, natoms=sim.natoms, species=sim.species,
-        mass=atoms.mass, fields={f.name: getattr(atoms, f.name)[:n] for f in STANDARD},
-        integrator={"name": sim.deck.run.ensemble, "timestep": sim.deck.run.timestep},
-        rng={"generator": "philox4x32-10", "seed": sim.deck.system.seed},
-        potential=potential_identity(sim.deck, len(atoms.mass)),
-        decomposition={"grid": list(sim.grid.shape), "skin": sim.deck.neighbors.skin,
-                       "cutoff": sim.potential.cutoff},
-        deck=sim.deck.to_dict(), invariants=invariants)
-
-
-def atoms_of(state: State) -> Atoms:
-    """The owned atoms of a restored state."""
-    atoms = Atoms(np.asarray(state.mass, np.float64))
-    for name in PER_ATOM:
-        setattr(atoms, name, np.require(state.fields[name], requirements=["C", "W"]))
-    atoms.nlocal = state.nlocal
-    atoms.f = np.empty((state.nlocal, 3))
-    return atoms
-
-
-def refuse_another_system(deck: Deck, state: State) -> None:
-    """Raise InputError if a checkpoint's state cannot go on under this deck."""
-    if state.units != deck.units:
-        raise InputError(f"units = {deck.units!r}: the checkpoint is in {state.units} units")
-    mine = potential_identity(deck, len(state.mass))
-    if mine["hash"] != state.potential.get("hash"):
-        raise InputError(
-            f"potential: the checkpoint was written with {state.potential.get('style')} "
-            f"{state.potential.get('parameters')}, the deck has {mine['style']} "
-            f"{mine['parameters']}; a restart needs the same potential")

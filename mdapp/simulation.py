@@ -16,7 +16,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from mdapp.analysis.thermo import Thermo
-from mdapp.checkpointing import Checkpoints, atoms_of, refuse_another_system, state_of
+from mdapp.checkpointing import Checkpoints
 from mdapp.deck import Deck
 from mdapp.errors import InputError, RunError
 from mdapp.initial import owned_atoms, set_velocities, shared_source
@@ -36,6 +36,7 @@ from mdapp.perf.memory import reset_peak, resident_bytes
 from mdapp.perf.report import run_report
 from mdapp.perf.timers import Timers, process_age
 from mdapp.perf.warmup import compiled_once_a_node, exercise
+from mdapp.run_state import atoms_of, refuse_another_system, state_of
 from mdapp.storage.state import State
 from mdapp.storage.triggers import NOTHING, Decision
 from mdapp.trajectory import Outputs
@@ -55,6 +56,7 @@ class Simulation:
     restart : a checkpoint, a folder of them, or "auto": the newest of this run's folder, if any
     walltime : "hh:mm:ss" after which the run stops with a checkpoint
     discard_newer : restart from an older checkpoint, and set newer ones aside
+    allow_potential_change : restart also under another potential than the checkpoint's
     on_thermo : called on every rank with each new thermo row
     on_step : called on every rank after each step, with the step
     tell : called on rank 0 with what the user should know
@@ -76,7 +78,8 @@ class Simulation:
                  on_thermo: Callable[[dict[str, float]], None] = lambda row: None,
                  on_step: Callable[[int], None] = lambda step: None,
                  tell: Callable[[str], None] = lambda line: None, restart: str | None = None,
-                 walltime: str | None = None, discard_newer: bool = False):
+                 walltime: str | None = None, discard_newer: bool = False,
+                 allow_potential_change: bool = False):
         began = time.perf_counter()
         self.deck, self.comm = deck, comm or world()
         self.on_thermo, self.on_step = on_thermo, on_step
@@ -86,6 +89,7 @@ class Simulation:
                                        walltime=walltime, discard_newer=discard_newer)
         self.compile_s = 0.0
         self.restored: State | None = None
+        self._allow_potential_change, self._potential_change = allow_potential_change, ""
         try:
             from_checkpoint = self.checkpoints.candidate()
             self.atoms = self._restored_atoms() if from_checkpoint else self._new_atoms()
@@ -101,7 +105,8 @@ class Simulation:
         self.thermo = Thermo(self.comm, self.units, self.natoms, deck.thermo.columns)
         self.outputs = Outputs(self.comm, deck.output, Path(out), self.species, self.atoms.mass,
                                units=deck.units, last_step=deck.run.steps,
-                               append_after=self.step if self.restored else None)
+                               append_after=self.step if self.restored else None,
+                               noted=self.restored.outputs if self.restored else (), tell=tell)
         self.ending = NOTHING
         self.loop_s, self.steps_done = 0.0, 0
         self.result: Result | None = None
@@ -137,11 +142,14 @@ class Simulation:
     def _restored_atoms(self) -> Atoms:
         """The part of this rank of a checkpoint, at its step."""
         def accept(header: State) -> None:
-            refuse_another_system(self.deck, header)
+            self._potential_change = refuse_another_system(
+                self.deck, header, self._allow_potential_change)
             self._accept_system(header.box, header.natoms, header.species,
                                 np.asarray(header.mass, np.float64))
 
         self.restored = self.checkpoints.restored(accept, lambda x: self.grid.owners(x))
+        if self._potential_change:
+            self.checkpoints.tell(f"note: {self._potential_change}")
         self.step = self.restored.step
         return atoms_of(self.restored)
 
@@ -224,10 +232,13 @@ class Simulation:
                 self.compute_forces(Want.TOTALS)
         canonical_s = time.perf_counter() - began
         with self.timers("checkpoint"):
-            self.outputs.sync()
-            written = self.checkpoints.write(state_of(self, self._energies()), canonical_s)
+            written = self.checkpoints.write(self.step, self._saved, canonical_s)
             self.atoms.lent = self.checkpoints.in_flight == self.step
             return written
+
+    def _saved(self) -> State:
+        """The state of the present step, and the files that go with it, synced."""
+        return state_of(self, self._energies(), self.outputs.note())
 
     def _energies(self) -> dict[str, float]:
         """Potential and kinetic energy, exact sums; nothing where they have not been computed."""
@@ -293,6 +304,8 @@ class Simulation:
         tolerance = 1e-10 if self.deck.run.precision == "double" else 1e-5
         for name, now in self._energies().items():
             saved = self.restored.invariants.get(name)
+            if name == "pe" and self._potential_change:
+                continue
             if saved is not None and not abs(now - saved) <= tolerance * max(abs(saved), 1.0):
                 raise RunError(f"restart at step {self.step}: {name} is {now:.15g}, but it was "
                                f"{saved:.15g} when the checkpoint was written; the potential, its "

@@ -6,6 +6,11 @@ id, chosen so that nobody sends more than a fixed number; rank 0 merges them and
 written by all ranks (`mdapp.storage.h5md.writer`); what is decided here is what a file says of the
 physics: which arrays, in which units.
 
+A restart goes on with text where the checkpoint left it (`mdapp.storage.outputs`), if it is still
+the same text, and else begins a new part. It never reads a file through to find out; so a
+checkpoint also notes the step of the last frame, which is not to come twice. H5MD goes on in a new
+part in any case.
+
 H5MD has names for SI units and their like, and readers know few of them: MDAnalysis no eV, so
 forces are converted. Reduced units have no names; MDAnalysis, given a topology (a dump of the same
 run will do) and `convert_units=False`, reads them as they are.
@@ -13,7 +18,8 @@ run will do) and `convert_units=False`, reads them as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,12 +29,17 @@ from numpy.typing import NDArray
 
 from mdapp import __version__
 from mdapp.deck.schema import Output
+from mdapp.errors import InputError
 from mdapp.model.atoms import Atoms
 from mdapp.model.box import Box
 from mdapp.parallel.agree import agree
+from mdapp.storage.consensus import on_root
+from mdapp.storage.errors import StorageAccessError
+from mdapp.storage.files import REAL, FileSystem
 from mdapp.storage.h5md.layout import Field
 from mdapp.storage.h5md.slabs import Rows
 from mdapp.storage.h5md.writer import Contents, TrajectoryWriter
+from mdapp.storage.outputs import free_name, lies_inside, note_output, resume_output
 from mdapp.structures import FrameWriter
 
 ROUND_ATOMS = 65536           # atoms that rank 0 receives in a round, over all ranks
@@ -46,7 +57,7 @@ class _File(Protocol):
     """One trajectory; every method is collective."""
 
     def write(self, step: int, time: float, box: Box, atoms: Atoms) -> None: ...
-    def sync(self) -> None: ...
+    def note(self) -> dict[str, Any] | None: ...
     def close(self) -> None: ...
 
 
@@ -61,8 +72,11 @@ class Outputs:
     append_after : None begins new files.  A step goes on with those of a run that ended: their
         frames up to this step are kept.  The run begins with writing the frame of this step, which
         does not make it double.
+    noted : what the checkpoint of that step says of its files (`note`)
     last_step : the step that the run means to reach, if that is known: H5MD files then get the size
         that they need at once
+    tell : called on rank 0 with what the user should know
+    fs : the door to the operating system for what belongs to checkpoints
 
     Raises
     ------
@@ -71,7 +85,9 @@ class Outputs:
 
     def __init__(self, comm: MPI.Comm, outputs: Sequence[Output], folder: Path,
                  species: Sequence[str], mass: NDArray[np.float64], *, units: str | None = None,
-                 append_after: int | None = None, last_step: int | None = None):
+                 append_after: int | None = None, noted: Sequence[Mapping[str, Any]] = (),
+                 last_step: int | None = None, tell: Callable[[str], None] = lambda line: None,
+                 fs: FileSystem = REAL):
         self.outputs = outputs
         self.files: list[_File] = []
         for output in outputs:
@@ -79,8 +95,10 @@ class Outputs:
                 if units is None:
                     raise ValueError("H5MD needs the unit system of the run")
                 self.files.append(_H5md(comm, output, folder, mass, units, append_after, last_step))
-            else:
-                self.files.append(_Text(comm, output, folder, species, mass, append_after))
+                continue
+            text = _Text(comm, output, folder, species, mass, fs, tell)
+            text.open(append_after is not None, noted)
+            self.files.append(text)
 
     def write(self, step: int, time: float, box: Box, atoms: Atoms) -> None:
         """Append a frame to each file that is due at this step."""
@@ -88,10 +106,14 @@ class Outputs:
             if step % output.every == 0:
                 file.write(step, time, box, atoms)
 
-    def sync(self) -> None:
-        """Make the frames of H5MD files survive a power cut, as a checkpoint of this step does."""
-        for file in self.files:
-            file.sync()
+    def note(self) -> list[dict[str, Any]]:
+        """Make the frames survive a power cut, and describe the files that will be appended to.
+
+        Raises
+        ------
+        StorageAccessError : a file cannot be synced; the same error on all ranks
+        """
+        return [entry for file in self.files if (entry := file.note()) is not None]
 
     def close(self) -> None:
         """Complete the files."""
@@ -100,21 +122,59 @@ class Outputs:
 
 
 class _Text:
-    """A file that rank 0 writes."""
+    """A file that rank 0 writes.
+
+    Attributes
+    ----------
+    name : of the part that is written, relative to the folder of the run
+    last_step : of its last frame; None if there is none
+    """
 
     def __init__(self, comm: MPI.Comm, output: Output, folder: Path, species: Sequence[str],
-                 mass: NDArray[np.float64], append_after: int | None):
-        self.comm = comm
+                 mass: NDArray[np.float64], fs: FileSystem, tell: Callable[[str], None]):
+        self.comm, self.output, self.folder, self._fs, self._tell = comm, output, folder, fs, tell
+        self._make = partial(FrameWriter, kind=output.kind, columns=output.columns,
+                             species=species, mass=mass)
+        self.name = output.file
+        self.last_step: int | None = None
         self.writer: FrameWriter | None = None
-        with agree(comm):
-            if comm.rank == 0:
-                # The frame of the step itself is cut off with those after it: it comes again.
-                self.writer = FrameWriter(
-                    folder / output.file, output.kind, output.columns, species=species, mass=mass,
-                    append_after=None if append_after is None else append_after - 1)
-        self.needs = comm.bcast(self.writer and sorted(self.writer.needs | {"id"}))
+
+    def open(self, restarted: bool, noted: Sequence[Mapping[str, Any]]) -> None:
+        """Begin the file, or go on with it as a checkpoint left it; collective."""
+        with agree(self.comm):
+            if self.comm.rank == 0:
+                if restarted and "*" not in self.name:
+                    self._resume(noted)
+                else:
+                    self.writer = self._make(self.folder / self.name)
+        needs = self.writer and sorted(self.writer.needs | {"id"})
+        self.needs, self.last_step = self.comm.bcast((needs, self.last_step))
+
+    def _resume(self, noted: Sequence[Mapping[str, Any]]) -> None:
+        """Go on where a checkpoint left the file, or else in a new part."""
+        entry = next((e for e in noted if e.get("file") == self.name), None)
+        if entry is None:
+            why = f"{self.folder / self.name}: not known to the checkpoint"
+        elif entry.get("kind") != self.output.kind:
+            why = f"{self.folder / self.name}: was kind = {entry.get('kind')!r} at the checkpoint"
+        else:
+            why = resume_output(self._fs, self.folder, entry)
+            if not why:
+                self.name, self.last_step = str(entry["path"]), entry.get("last_step")
+                self.writer = self._make(self.folder / self.name, append=True)
+                return
+        self._begin_part(why)
+
+    def _begin_part(self, why: str) -> None:
+        """Write to a file that is not there yet."""
+        name = free_name(self._fs, self.folder, self.output.file)
+        self.writer, self.name, self.last_step = self._make(self.folder / name), name, None
+        if name != self.output.file:
+            self._tell(f"{why}; the next frames are in {self.folder / name}")
 
     def write(self, step: int, time: float, box: Box, atoms: Atoms) -> None:
+        if self.last_step is not None and step <= self.last_step:
+            return
         natoms = self.comm.allreduce(atoms.nlocal)
         pieces = pieces_by_id(self.comm, atoms, self.needs)
         with agree(self.comm):
@@ -124,9 +184,26 @@ class _Text:
             finally:
                 for _ in pieces:       # ranks above 0, and 0 after a failure, follow the rounds
                     pass
+        self.last_step = step
 
-    def sync(self) -> None:
-        """Text is in the hands of the system after each frame, and lost with it."""
+    def note(self) -> dict[str, Any] | None:
+        return on_root(self.comm, self._note, f"output {self.output.file}")
+
+    def _note(self) -> dict[str, Any] | None:
+        """Sync and describe the file; a part whose sync failed is not written to any more."""
+        path = self.folder / self.name
+        if "*" in self.name or not lies_inside(self.name) or not path.is_file():
+            return None
+        try:
+            entry = note_output(self._fs, self.folder, self.name)
+        except OSError as error:
+            assert self.writer is not None
+            self.writer.close()
+            self._begin_part(f"{path}: cannot be synced ({error.strerror}), so that its last "
+                             "frames may be lost")
+            raise
+        return {**entry, "file": self.output.file, "kind": self.output.kind,
+                "last_step": self.last_step}
 
     def close(self) -> None:
         if self.writer is not None:
@@ -149,8 +226,11 @@ class _H5md:
     def write(self, step: int, time: float, box: Box, atoms: Atoms) -> None:
         self.writer.write(step, time, box, atoms.id[:atoms.nlocal], self._rows(atoms))
 
-    def sync(self) -> None:
-        self.writer.sync()
+    def note(self) -> None:
+        try:
+            self.writer.sync()
+        except InputError as error:
+            raise StorageAccessError(str(error)) from None
 
     def close(self) -> None:
         self.writer.close()

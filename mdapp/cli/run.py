@@ -48,6 +48,11 @@ def run(
         typer.Option("--discard-newer",
                      help="Restart from an older checkpoint and set newer ones aside."),
     ] = False,
+    allow_potential_change: Annotated[
+        bool,
+        typer.Option("--allow-potential-change",
+                     help="Restart also if the deck's potential is not the checkpoint's."),
+    ] = False,
     json_target: Annotated[
         str | None,
         typer.Option("--json", metavar="FILE", help="Write the report as JSON (- for stdout)."),
@@ -84,7 +89,8 @@ def run(
         show.line(f"note: {note}")
     sim = Simulation(deck, comm, folder, on_thermo=show.thermo, on_step=lambda _: show.step(),
                      tell=show.line, restart=restart, walltime=walltime,
-                     discard_newer=discard_newer)
+                     discard_newer=discard_newer,
+                     allow_potential_change=allow_potential_change)
     show.begin(sim, max(deck.run.steps - sim.step, 0) if steps is None else steps)
     sim.run(steps)
     show.end_bar()

@@ -3,8 +3,8 @@
 A dump or a log goes on growing after a checkpoint. A restart from it would append after frames that
 the continued run writes again, or after half a line. So a checkpoint notes how long each such file
 was, with a checksum of its end; the restart cuts the file back to there. If the file is shorter, or
-its end is another, it is not the file that was left, and a new part is begun instead: garbage is
-never appended to, and somebody's data never cut.
+its end is another, it is not the file that was left, and a new part is begun instead, under a name
+with a number: garbage is never appended to, and somebody's data never cut.
 
 To note a file is to sync it first: a checkpoint must not speak of bytes that a power cut can take.
 """
@@ -63,7 +63,7 @@ def resume_output(fs: FileSystem, folder: Path, entry: Mapping[str, Any]) -> str
     read = Reader(dict(entry), "outputs")
     name, size = read.text("path"), read.integer("size")
     crc = int(read.hexadecimal("tail_crc", 8), 16)
-    if Path(name).is_absolute() or ".." in Path(name).parts:
+    if not lies_inside(name):
         raise DamagedError(f"outputs.path = {name!r}: lies outside of the run's folder")
     path = folder / name
     if not fs.exists(path):
@@ -78,6 +78,20 @@ def resume_output(fs: FileSystem, folder: Path, entry: Mapping[str, Any]) -> str
             file.truncate(size)
             file.fsync()
     return ""
+
+
+def lies_inside(name: str) -> bool:
+    """Whether a name stays in the folder that it is relative to."""
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
+
+
+def free_name(fs: FileSystem, folder: Path, name: str) -> str:
+    """Name for a part of an output that no file has: its own, or melt.0001.dump and so on."""
+    path, number, free = Path(name), 0, name
+    while fs.exists(folder / free):
+        number += 1
+        free = str(path.with_name(f"{path.stem}.{number:04d}{path.suffix}"))
+    return free
 
 
 def _tail_crc(file: File, size: int) -> int:

@@ -7,10 +7,7 @@ velocities, in the units of the run.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +15,7 @@ from numpy.typing import NDArray
 from mdapp.errors import InputError
 from mdapp.model.box import Box
 from mdapp.model.elements import SYMBOLS, nearest
-from mdapp.structures.lammps_dump import Arrays, skip_whole_lines
-from mdapp.structures.text import read_line
+from mdapp.structures.lammps_dump import Arrays
 
 EXTXYZ_COLUMNS = {       # column: (array, Properties, format of its numbers)
     "id": ("id", "I:1", "%d"), "type": ("type", "I:1", "%d"),
@@ -79,15 +75,3 @@ class ExtxyzFormat:
             else:
                 out += [array] if array.ndim == 1 else list(array.T)
         return out
-
-    @staticmethod
-    def skip_frame(handle: BinaryIO, path: Path) -> int | None:
-        """Pass over one frame; its step, None if it is torn, InputError if it is no frame."""
-        count, comment = read_line(handle, path, 1), read_line(handle, path, 2)
-        if not comment.endswith("\n"):
-            return None
-        step = re.search(r"\bstep=(\d+)", comment)
-        if not re.fullmatch(r"\d+\n", count) or step is None:
-            raise InputError(f"{path}: is no extended XYZ file of mdapp (no count or no step=); "
-                             "frames cannot be appended to it, choose another file")
-        return int(step[1]) if skip_whole_lines(handle, int(count)) else None

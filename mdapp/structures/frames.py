@@ -3,9 +3,9 @@
 A frame is formatted piece by piece, in the order of ids, by one rank; nothing that grows with
 the number of atoms is held, and the file is not buffered: pieces are large already.  If writing
 fails half-way (a full disk), the file is cut back to its last whole frame before the error is
-raised.  If the process is killed half-way, the torn frame is found and cut when the file is
-opened for appending the next time, together with frames beyond the step from which the run goes
-on, so that no step appears twice.
+raised.  If the process is killed half-way, a torn frame is left; whoever goes on with the file
+knows from a checkpoint where its last good frame ends, and cuts it there first
+(`mdapp.storage.outputs`): to look for that place would be to read the whole file.
 
 A `*` in the file's name stands for the step: one file per frame, as in LAMMPS.
 """
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +46,6 @@ class FrameFormat(Protocol):
         """One array (n,) for each % in `line`."""
         ...
 
-    def skip_frame(self, handle: BinaryIO, path: Path) -> int | None:
-        """Pass over one frame and return its step, or None if it is torn."""
-        ...
-
 
 class FrameWriter:
     """Writes frames of one kind to one file (or one file each).
@@ -60,8 +56,7 @@ class FrameWriter:
     kind : atom, custom (LAMMPS dumps) or extxyz
     columns : of a custom dump (needed) or of extxyz; `atom` has id type xs ys zs
     species, mass : of the types
-    append_after : None starts a new file; a step goes on with an old one, whose frames up to this
-        step are kept
+    append : go on at the end of a file that is there, instead of starting a new one
 
     Attributes
     ----------
@@ -74,7 +69,7 @@ class FrameWriter:
 
     def __init__(self, path: Path | str, kind: str, columns: Sequence[str] | None = None, *,
                  species: Sequence[str], mass: NDArray[np.float64],
-                 append_after: int | None = None) -> None:
+                 append: bool = False) -> None:
         self.path = Path(path)
         self._format = _format(kind, columns, species, mass)
         self.needs = self._format.needs
@@ -83,7 +78,7 @@ class FrameWriter:
                              f"use {self.path.with_suffix('')}")
         self._file: FileIO | None = None
         if "*" not in self.path.name:
-            self._file = self._open(self.path, append_after)
+            self._file = self._open(self.path, append)
 
     def write(self, step: int, time: float, box: Box, natoms: int,
               pieces: Iterable[Arrays]) -> None:
@@ -102,7 +97,7 @@ class FrameWriter:
         ValueError : the pieces hold another number of atoms than natoms
         """
         file = self._file or self._open(
-            self.path.with_name(self.path.name.replace("*", str(step))), None)
+            self.path.with_name(self.path.name.replace("*", str(step))), False)
         start = file.tell()
         try:
             self._write_frame(file, step, time, box, natoms, pieces)
@@ -138,31 +133,16 @@ class FrameWriter:
         if written != natoms:
             raise ValueError(f"frame of step {step}: {written} atoms in the pieces, {natoms} said")
 
-    def _open(self, path: Path, append_after: int | None) -> FileIO:
+    def _open(self, path: Path, append: bool) -> FileIO:
         try:
-            if append_after is None or not path.exists():
+            if not append:
                 return path.open("wb", buffering=0)
             file = path.open("r+b", buffering=0)
+            file.seek(0, os.SEEK_END)
+            return file
         except OSError as error:
             raise InputError(f"{path}: cannot be opened for writing: {error.strerror}; "
                              f"{_remedy(path)}") from None
-        try:
-            _cut(file, self._whole_frames(file, append_after))
-        except BaseException:
-            file.close()
-            raise
-        return file
-
-    def _whole_frames(self, file: FileIO, last_step: int) -> int:
-        """Offset of the end of the last whole frame that is not after `last_step`."""
-        size = os.fstat(file.fileno()).st_size
-        end = 0
-        while end < size:
-            step = self._format.skip_frame(file, self.path)
-            if step is None or step > last_step:
-                break
-            end = file.tell()
-        return end
 
 
 def _format(kind: str, columns: Sequence[str] | None, species: Sequence[str],

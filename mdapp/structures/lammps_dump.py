@@ -18,8 +18,6 @@ https://docs.lammps.org/dump.html
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +25,6 @@ from numpy.typing import NDArray
 from mdapp.errors import InputError
 from mdapp.model.box import Box
 from mdapp.model.elements import nearest
-from mdapp.structures.text import read_line, skip_lines
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -78,22 +75,6 @@ class DumpFormat:
         """One array (n,) per column."""
         return [getter(arrays, box) for getter in self._getters]
 
-    @staticmethod
-    def skip_frame(handle: BinaryIO, path: Path) -> int | None:
-        """Pass over one frame and return its step, or None if it is torn; InputError if no dump."""
-        lines = [read_line(handle, path, 0) for _ in range(9)]
-        if lines[0] and not "ITEM: TIMESTEP\n".startswith(lines[0]):
-            raise InputError(f"{path}: is no LAMMPS dump, frames cannot be appended to it; "
-                             "choose another file")
-        if not lines[8].endswith("\n"):
-            return None
-        try:
-            step, natoms = int(lines[1]), int(lines[3])
-        except ValueError:
-            raise InputError(f"{path}: a frame header without step or number of atoms; frames "
-                             "cannot be appended to it, choose another file") from None
-        return step if skip_whole_lines(handle, natoms) else None
-
     def _getter(self, name: str) -> Callable[[Arrays, Box], NDArray[np.generic]]:
         match name:
             case "id":
@@ -113,16 +94,6 @@ class DumpFormat:
             "v*": lambda a, _: a["v"][:, axis],
             "f*": lambda a, _: a["f"][:, axis],
         }[_pattern(name)]
-
-
-def skip_whole_lines(handle: BinaryIO, count: int) -> bool:
-    """Pass over `count` lines; False if there are fewer or the last one has no end."""
-    if skip_lines(handle, count) < count:
-        return False
-    if count == 0:
-        return True
-    handle.seek(-1, 1)
-    return handle.read(1) == b"\n"
 
 
 def _pattern(name: str) -> str:

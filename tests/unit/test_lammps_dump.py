@@ -120,37 +120,14 @@ def test_a_star_makes_a_file_for_each_step(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["atom", "extxyz"])
-@pytest.mark.parametrize("lost", [0, 1, 15, 60, 150])
-def test_going_on_after_a_kill_leaves_whole_frames_once(tmp_path, kind, lost):
-    """Frames 0 100 200 with the end torn off; the run goes on from a checkpoint at 150."""
-    path = tmp_path / "d"
-    whole = writer(path, kind)
-    write(whole, 0, 100, 200)
-    whole.close()
-    reference = tmp_path / "reference"
-    straight = writer(reference, kind)
-    write(straight, 0, 100, 200, 300)
-    os.truncate(path, path.stat().st_size - lost)
-    resumed = writer(path, kind, append_after=150)
-    write(resumed, 200, 300)
-    assert path.read_text() == reference.read_text()
-
-
-@pytest.mark.parametrize("cut", range(0, 330, 7))
-def test_a_torn_first_frame_is_cut_wherever_it_tore(tmp_path, cut):
-    path = tmp_path / "d"
-    path.write_bytes(ATOM.encode()[:cut])
-    write(writer(path, append_after=1000), 100)
-    assert path.read_text() == ATOM * (2 if cut >= len(ATOM) else 1)
-
-
-def test_a_foreign_file_is_not_cut(tmp_path):
-    path = tmp_path / "thesis.txt"
-    path.write_text("years of work\n" * 20)
-    for kind in ("atom", "extxyz"):
-        with pytest.raises(InputError, match="cannot be appended"):
-            writer(path, kind, append_after=0)
-    assert path.read_text() == "years of work\n" * 20
+def test_appending_goes_on_at_the_end(tmp_path, kind):
+    straight = writer(tmp_path / "reference", kind)
+    write(straight, 0, 100, 200)
+    for steps in ((0,), (100, 200)):
+        part = writer(tmp_path / "d", kind, append=steps != (0,))
+        write(part, *steps)
+        part.close()
+    assert (tmp_path / "d").read_text() == (tmp_path / "reference").read_text()
 
 
 def test_a_full_disk_names_the_file_and_the_fix():
