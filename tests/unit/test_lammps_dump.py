@@ -1,6 +1,5 @@
 """Dumps against LAMMPS's own text, and what happens to files when a run does not end well."""
 
-import os
 from pathlib import Path
 
 import numpy as np
