@@ -330,8 +330,8 @@ def quiet_wait(comm: MPI.Intracomm) -> None:
 
 def run_overlap(bench: Bench, steps: int, facts: dict[str, Any]) -> None:
     """The rounds of `measure_overlap`, on the ranks that take part."""
+    from mdapp.checkpointing import state_of
     from mdapp.deck import build_deck
-    from mdapp.run_state import state_of
     from mdapp.simulation import Simulation
 
     cells = max(round((bench.natoms / 4) ** (1 / 3)), 3)
