@@ -1,0 +1,1 @@
+"""`python -m scaling.checkpoints`: what checkpoints cost, beside the same bytes written plainly."""
