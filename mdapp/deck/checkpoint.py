@@ -52,6 +52,10 @@ class Checkpoint(Section):
     """layout = aggregated: ranks that share a file, a number or all those of a node."""
     engine: Literal["auto", "pwrite", "h5py", "mpio-independent", "mpio-collective"] = "auto"
     """How bytes reach a file; auto: pwrite, or mpio-independent where layout = shared."""
+    transport: Literal["auto", "pwrite", "collect"] = "auto"
+    """Who writes a file of several ranks: each its part, or one for all; auto: as tests show."""
+    allow_ompio: bool = False
+    """layout = shared: whether Open MPI's own MPI-IO may be used, with its data sieving off."""
     hints: dict[str, str] = Field(default_factory=dict)
     """layout = shared: MPI-IO hints, such as cb_nodes = "8"."""
     block_atoms: Annotated[int, Field(ge=1, le=1 << 24)] = 65536
@@ -108,7 +112,8 @@ class Checkpoint(Section):
             yield "mtbf", 'only with interval = "auto"'
         if self.interval == "auto" and self.every_minutes:
             yield "every_minutes", "give either interval = auto or every_minutes, not both"
-        if self.mode == "async" and self.layout == "shared" and self.engine != "pwrite":
+        by_mpi = self.engine != "pwrite" and self.transport == "auto"
+        if self.mode == "async" and self.layout == "shared" and by_mpi:
             yield "mode", ("not with layout = shared, whose MPI-IO must stay in the main thread; "
                            "use mode = sync, layout = sharded or aggregated, or engine = pwrite")
         if self.engine.startswith("mpio") and self.layout != "shared":
@@ -116,5 +121,11 @@ class Checkpoint(Section):
         if self.engine == "h5py" and self.layout == "shared":
             yield "engine", ("not with layout = shared; use pwrite, mpio-independent or "
                              "mpio-collective")
+        if self.transport != "auto" and self.engine not in ("auto", "pwrite"):
+            yield "transport", f"only with engine = auto or pwrite, not {self.engine}"
+        shares = self.layout != "sharded" or self.shard_by == "node"
+        if self.transport == "collect" and self.mode == "async" and shares:
+            yield "transport", ("not with mode = async, whose writer sends no messages; use "
+                                "mode = sync, or layout = sharded")
         if self.engine == "h5py" and self.mode == "async":
             yield "engine", "not with mode = async, whose writer makes no HDF5 calls; use pwrite"

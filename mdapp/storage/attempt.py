@@ -13,20 +13,21 @@ data in the file; one that is opened later may never be told.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
 from mdapp.storage.blocks import Table, place_rows
 from mdapp.storage.cargo import Cargo
-from mdapp.storage.consensus import settle_worst
+from mdapp.storage.collect import Courier, write_collected
+from mdapp.storage.consensus import together
 from mdapp.storage.container import Container, create_container, plan_container
 from mdapp.storage.crc import crc32
+from mdapp.storage.disk import UNKNOWN, Disk
 from mdapp.storage.engines import (
     ENGINES,
     THROUGH_HDF5,
@@ -38,13 +39,12 @@ from mdapp.storage.engines import (
 )
 from mdapp.storage.errors import DurabilityError, access_error
 from mdapp.storage.files import File, FileSystem, raw
-from mdapp.storage.layout import Group
+from mdapp.storage.layout import COLLECT, Group
 from mdapp.storage.manifest import FileEntry, Manifest, Writer, encode
 from mdapp.storage.names import aside_name
 from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.publish import make_draft, publish_draft, remove_draft, seal_draft
 from mdapp.storage.reading import read_back
-from mdapp.storage.watchdog import Watchdog
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Place:
     directory : folder of the checkpoints
     options, engine : how to write
     verify : whether to read back before publishing
+    disk : what is known of the file system
     """
 
     comm: MPI.Intracomm
@@ -68,6 +69,25 @@ class Place:
     options: CheckpointOptions
     engine: str
     verify: bool
+    disk: Disk = UNKNOWN
+
+
+@dataclass(frozen=True)
+class Slab:
+    """Where a rank's part of a file lies.
+
+    Attributes
+    ----------
+    file_atoms, file_rows : of the whole file
+    atom0, row0 : of the file, before this rank's
+    first_atom : of the checkpoint, before this rank's
+    """
+
+    file_atoms: int
+    file_rows: int
+    atom0: int
+    row0: int
+    first_atom: int
 
 
 class Attempt:
@@ -95,22 +115,13 @@ class Attempt:
         self._job: Job | None = None
         self._rank_zero = place.comm.rank == 0
 
-    @contextmanager
-    def together(self, doing: str, timer: str | None = None) -> Iterator[None]:
+    def together(self, doing: str, timer: str = "") -> AbstractContextManager[None]:
         """Run a block on all ranks; on return it succeeded on all, or all raise the same error."""
-        failure: Exception | None = None
-        what = f"checkpoint of step {self.step}: {doing}"
-        with Watchdog(what, self.place.options.io_timeout_s):
-            try:
-                if timer is None:
-                    yield
-                else:
-                    with self.clock(timer):
-                        yield
-            except Exception as error:
-                failure = error
-            with self.clock("agree_s"):
-                settle_worst(self.place.comm, failure, what)
+        return together(
+            self.place.comm, f"checkpoint of step {self.step}: {doing}",
+            self.place.options.io_timeout_s, self.clock(timer) if timer else None,
+            self.clock("agree_s"),
+        )  # fmt: skip
 
     # --- steps 1 and 2: directory and files -----------------------------------------------------
 
@@ -122,50 +133,62 @@ class Attempt:
 
     def create_files(self) -> None:
         """Make the files with all metadata, and open them on all ranks that will write."""
-        counts = self._counts()
+        slab = self._slab = self._find_slab()
         with self.together("creating its files", "create_s"):
             if self.place.group.owns:
-                self._create_local(counts)
-        self._container = self.place.group.comm.bcast(self._container, 0)
+                self._create_local(slab)
+        # The head is the owner's business, and may be as long as a stripe.
+        told = self._container and replace(self._container, head=b"")
+        told = self.place.group.comm.bcast(told, 0)
+        self._container = self._container or told
         with self.together("opening its files", "create_s"):
-            self._open_local(counts)
+            self._open_local(slab)
 
-    def _counts(self) -> Any:
-        """(ranks, 3) file, atoms and blocks of each rank."""
-        mine = (self.place.group.index, len(self.cargo.arrays[0]), len(self.cargo.table))
-        counts = np.empty((self.place.comm.size, 3), np.int64)
-        self.place.comm.Allgather(np.array(mine, np.int64), counts)
-        return counts
-
-    def _create_local(self, counts: Any) -> None:
+    def _find_slab(self) -> Slab:
+        """Where this rank's atoms and rows go, by sums over the ranks before it."""
         group = self.place.group
-        natoms, rows = counts[counts[:, 0] == group.index, 1:].sum(axis=0)
+        mine = np.array([len(self.cargo.arrays[0]), len(self.cargo.table)])
+        of_file, until = mine.copy(), mine.copy()
+        group.comm.Allreduce(MPI.IN_PLACE, of_file)
+        group.comm.Scan(mine, until)
+        # Files are numbered by their owners' ranks, so that what is before an owner is before
+        # its file.
+        own = of_file[:1] if group.owns else np.zeros(1, np.int64)
+        files_until = own.copy()
+        self.place.comm.Scan(own, files_until)
+        before_file = files_until - own
+        group.comm.Bcast(before_file, 0)
+        atoms, rows = (until - mine).tolist()
+        file_atoms, file_rows = of_file.tolist()
+        return Slab(file_atoms, file_rows, atoms, rows, int(before_file[0]) + atoms)
+
+    def _create_local(self, slab: Slab) -> None:
+        group = self.place.group
         attributes = {"uuid": self.uuid, "shard_index": group.index, "step": self.step}
-        self._container = plan_container(int(natoms), int(rows), self.cargo.fields, attributes)
+        self._container = plan_container(
+            slab.file_atoms, slab.file_rows, self.cargo.fields, attributes,
+            self.place.disk.alignment,
+        )  # fmt: skip
         self._file = create_container(self.place.fs, self.draft / group.path, self._container)
 
-    def _open_local(self, counts: Any) -> None:
-        group, rank, container = self.place.group, self.place.comm.rank, self._container
+    def _open_local(self, slab: Slab) -> None:
+        group, container = self.place.group, self._container
         assert container is not None
         path = self.draft / group.path
-        if self._file is None:
-            self._file = self.place.fs.open_patiently(path, os.O_RDWR)
-        mine, ranks = counts[:, 0] == group.index, np.arange(len(counts))
-        atoms_before, rows_before = counts[mine & (ranks < rank), 1:].sum(axis=0)
-        first = int(counts[counts[:, 0] < group.index, 1].sum() + atoms_before)
+        into = self._file
+        if into is None and self.place.engine == COLLECT:
+            into = Courier(group.comm, self.place.fs, path)
+        elif into is None:
+            into = self._file = self.place.fs.open_patiently(path, os.O_RDWR)
         sizes = [f.atom_bytes for f in self.cargo.fields]
-        offsets = [
-            o + int(atoms_before) * s for o, s in zip(container.offsets, sizes, strict=True)
-        ]
+        offsets = [o + slab.atom0 * s for o, s in zip(container.offsets, sizes, strict=True)]
         table = self.cargo.table
-        place_rows(table, first, offsets, sizes)
+        place_rows(table, slab.first_atom, offsets, sizes)
         self._job = Job(
-            self._file, path, group, self.cargo.fields, self.cargo.arrays, table,
-            int(atoms_before), int(rows_before), offsets,
-            container.table + int(rows_before) * table.itemsize,
+            into, path, group, self.cargo.fields, self.cargo.arrays, table,
+            slab.atom0, slab.row0, offsets, container.table + slab.row0 * table.itemsize,
             self.place.options.hints, self.clock, self._pace,
         )  # fmt: skip
-        self._first_atom = first
 
     # --- steps 3 to 5: data ---------------------------------------------------------------------
 
@@ -177,7 +200,9 @@ class Attempt:
     def write_local(self) -> None:
         """Write this rank's blocks and rows."""
         assert self._job is not None
-        ENGINES[self.place.engine](self._job)
+        collects = self.place.engine == COLLECT
+        write = write_collected if collects else ENGINES[self.place.engine]
+        write(self._job)
 
     def sync(self) -> None:
         """Wait until all is on the device."""
@@ -185,8 +210,10 @@ class Attempt:
             self.sync_local()
 
     def sync_local(self) -> None:
-        """Sync and close this rank's descriptor; one failure is final."""
-        assert self._file is not None and self._container is not None
+        """Sync and close this rank's descriptor, if it has one; one failure is final."""
+        assert self._container is not None
+        if self._file is None:
+            return
         to_check = self.place.engine in THROUGH_HDF5 and self.place.group.owns
         if to_check and not head_is_intact(self._file, self._container.head):
             raise DurabilityError(f"{self._file.path}: HDF5 changed the metadata of the file")
@@ -243,13 +270,15 @@ class Attempt:
         job, container, group = self._job, self._container, self.place.group
         assert job is not None and container is not None
         writer = Writer(
-            self.place.comm.rank, self._first_atom, len(job.arrays[0]), job.table_offset,
+            self.place.comm.rank, self._slab.first_atom, len(job.arrays[0]), job.table_offset,
             len(job.table), crc32(raw(job.table)),
         )  # fmt: skip
-        entry = FileEntry(
-            group.path, container.size, len(container.head), container.head_crc, ()
-        )
-        told = self.place.comm.gather((group.index, writer, entry if group.owns else None))
+        entry = None
+        if group.owns:
+            entry = FileEntry(
+                group.path, container.size, len(container.head), container.head_crc, ()
+            )
+        told = self.place.comm.gather((group.index, writer, entry))
         if told is None:
             return ()
         files: dict[int, FileEntry] = {}

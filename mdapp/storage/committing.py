@@ -48,7 +48,7 @@ from mdapp.storage.metrics import (
 )
 from mdapp.storage.names import MANIFEST, aside_name, step_name
 from mdapp.storage.order import Order
-from mdapp.storage.provenance import file_system_type, software
+from mdapp.storage.provenance import software
 from mdapp.storage.publish import write_latest
 from mdapp.storage.retention import list_committed, mark_verified, quarantine, retain
 from mdapp.storage.state import State
@@ -369,14 +369,16 @@ class Committer:
             state_hash=survey.state_hash, layout=self._place.group.layout,
             engine=self._place.engine, mode=order.mode,
             decomposition={**state.decomposition, "ranks": self._comm.size,
-                           "nodes": self._place.group.nodes, "canonical": options.canonical},
+                           "nodes": self._place.group.nodes,
+                           "ranks_of_nodes": list(self._place.group.ranks_of_nodes),
+                           "canonical": options.canonical},
             plain={
                 "integrator": dict(state.integrator), "rng": dict(state.rng),
                 "potential": dict(state.potential), "deck": dict(state.deck),
                 "invariants": {**state.invariants, "ranges": survey.ranges,
                                "finite": survey.finite},
                 "software": self._software,
-                "storage": {"type": file_system_type(self._directory), "level": "parallel"},
+                "storage": {**self._place.disk.as_json(), "level": "parallel"},
                 "timings": {k: round(v, 6) for k, v in sorted(order.clock.seconds.items())},
             },
             outputs=tuple(dict(o) for o in state.outputs),

@@ -10,7 +10,8 @@ not the patience of a reduction, decides when that is too long.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from mpi4py import MPI
 
 from mdapp.errors import InputError
 from mdapp.storage.errors import GRAVITY, CheckpointError, access_error
+from mdapp.storage.watchdog import Watchdog
 
 SHOWN = 8
 T = TypeVar("T")
@@ -60,6 +62,34 @@ def on_root(comm: MPI.Comm, function: Callable[[], T], doing: str) -> T:
             error = caught
     settle_worst(comm, error, doing)
     return comm.bcast(result, 0)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def together(
+    comm: MPI.Comm, doing: str, limit_s: float,
+    timed: AbstractContextManager[object] | None = None,
+    agreement: AbstractContextManager[object] | None = None,
+) -> Iterator[None]:  # fmt: skip
+    """Run a block on all ranks; on return it succeeded on all, or all raise the same error.
+
+    Parameters
+    ----------
+    doing
+        What the block does, for messages.
+    limit_s
+        Seconds after which the job is ended as hung.
+    timed, agreement
+        Entered around the block, and around the agreement about it.
+    """
+    failure: Exception | None = None
+    with Watchdog(doing, limit_s):
+        try:
+            with timed or nullcontext():
+                yield
+        except Exception as error:
+            failure = error
+        with agreement or nullcontext():
+            settle_worst(comm, failure, doing)
 
 
 class _Refusal(CheckpointError):

@@ -8,9 +8,11 @@ else (how files are made, where slabs lie, how they are read) does not know whic
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import h5py
+import numpy as np
 from mpi4py import MPI
 
 from mdapp.errors import InputError
@@ -18,6 +20,9 @@ from mdapp.storage.names import shard_path
 from mdapp.storage.options import CheckpointOptions
 
 MANY_RANKS = 4096
+COLLECT = "collect"
+# Without data sieving and without its worst collective component, OMPIO rewrites no neighbours.
+TAMED_OMPIO = {"OMPI_MCA_fbtl_posix_write_datasieving": "0", "OMPI_MCA_fcoll": "^vulcan"}
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,20 @@ class Group:
     index, count : number of the file, and of all files
     nodes : number of nodes of the job
     layout : sharded, aggregated or shared
+    leads_node : whether this is the lowest rank of its node
+    across : whether any file of the job is shared by ranks of several nodes
+    ranks_of_nodes : on rank 0 the nodes of all ranks, as runs [node, ranks] of neighbouring ranks;
+        empty elsewhere
     """
 
-    comm: MPI.Comm
+    comm: MPI.Intracomm
     index: int
     count: int
     nodes: int
     layout: str
+    leads_node: bool
+    across: bool
+    ranks_of_nodes: tuple[tuple[int, int], ...]
 
     @property
     def path(self) -> str:
@@ -74,11 +86,27 @@ def make_group(comm: MPI.Intracomm, options: CheckpointOptions, node: int | None
         else comm.Split(node, comm.rank)
     )
     nodes, node_index = _number(comm, same_node)
+    leads_node = same_node.rank == 0
     color = node_index if size == "node" else comm.rank // int(size)
     same_node.Free()
-    group = comm.Split(color, comm.rank)
+    group = MPI.Intracomm(comm.Split(color, comm.rank))
     count, index = _number(comm, group)
-    return Group(group, index, count, nodes, layout)
+    across = group.allreduce(node_index, MPI.MIN) != group.allreduce(node_index, MPI.MAX)
+    return Group(
+        group, index, count, nodes, layout, leads_node, bool(comm.allreduce(across, MPI.LOR)),
+        _runs(comm, node_index),
+    )  # fmt: skip
+
+
+def _runs(comm: MPI.Intracomm, node: int) -> tuple[tuple[int, int], ...]:
+    """On rank 0: (node, ranks) of each run of neighbouring ranks on one node; short, as a rule."""
+    nodes = np.empty(comm.size if comm.rank == 0 else 0, np.int32)
+    comm.Gather(np.array([node], np.int32), nodes)
+    ends = np.flatnonzero(np.diff(nodes, append=-1)) + 1
+    starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
+    return tuple(
+        (int(nodes[a]), int(b - a)) for a, b in zip(starts, ends, strict=True)
+    )
 
 
 def _number(comm: MPI.Intracomm, part: MPI.Comm) -> tuple[int, int]:
@@ -99,10 +127,12 @@ def resolved_engine(options: CheckpointOptions) -> str:
     """
     engine = options.engine
     if engine == "auto":
-        engine = "mpio-independent" if options.layout == "shared" else "pwrite"
+        by_mpi = options.layout == "shared" and options.transport == "auto"
+        engine = "mpio-independent" if by_mpi else "pwrite"
     if engine.startswith("mpio"):
         _check_mpio(engine, options)
-    return engine
+    collects = options.transport == "collect" and options.shares_files
+    return COLLECT if engine == "pwrite" and collects else engine
 
 
 def _check_mpio(engine: str, options: CheckpointOptions) -> None:
@@ -118,9 +148,19 @@ def _check_mpio(engine: str, options: CheckpointOptions) -> None:
             f'checkpoint.mode = "async": not with engine {engine}, because MPI-IO cannot run '
             'beside the run\'s own messages; set checkpoint.engine = "pwrite"'
         )
-    chosen = os.environ.get("OMPI_MCA_io", "")  # noqa: SIM112 (Open MPI's own spelling)
-    if "Open MPI" in MPI.Get_library_version() and "romio" not in chosen and chosen != "^ompio":
-        raise InputError(
-            f"checkpoint.engine = {engine!r}: OMPI_MCA_io={chosen!r} selects OMPIO, which can "
-            "corrupt shared files (Open MPI issue 12718): unset OMPI_MCA_io, or set it to ^ompio"
-        )
+    if "Open MPI" in MPI.Get_library_version():
+        _check_ompio(engine, options, os.environ)
+
+
+def _check_ompio(engine: str, options: CheckpointOptions, environ: Mapping[str, str]) -> None:
+    """Refuse Open MPI's own MPI-IO, unless it is allowed and tamed."""
+    chosen = environ.get("OMPI_MCA_io", "")
+    if "romio" in chosen or chosen == "^ompio":
+        return
+    here = f"checkpoint.engine = {engine!r}: OMPI_MCA_io={chosen!r} selects OMPIO, which can "
+    here += "corrupt shared files (Open MPI issue 12718): "
+    if not options.allow_ompio:
+        raise InputError(f"{here}unset OMPI_MCA_io, or set it to ^ompio")
+    missing = [f"{k}={v}" for k, v in TAMED_OMPIO.items() if environ.get(k) != v]
+    if missing:
+        raise InputError(f"{here}with checkpoint.allow_ompio = true also set {' '.join(missing)}")

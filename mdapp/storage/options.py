@@ -13,6 +13,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "layout": ("sharded", "aggregated", "shared", "auto"),
     "shard_by": ("rank", "node"),
     "engine": ("auto", "pwrite", "h5py", "mpio-independent", "mpio-collective"),
+    "transport": ("auto", "pwrite", "collect"),
     "mode": ("sync", "async"),
     "overrun": ("wait", "skip", "coalesce"),
     "free_space_policy": ("fail", "prune"),
@@ -40,6 +41,9 @@ class CheckpointOptions:
     shard_by : a file a rank or a file a node, for the layout sharded
     group : ranks that share a file in the layout aggregated: "node" or a number
     engine : how bytes reach the file; auto: pwrite, or mpio-independent for the layout shared
+    transport : who writes into a file of several ranks: each its own part (pwrite), or one for
+        all (collect); auto: each, unless the file system loses bytes between nodes
+    allow_ompio : let the layout shared use Open MPI's own MPI-IO
     mode : sync or async
     depth : checkpoints in flight, async
     overrun : what to do when one is due while another is in flight: wait, skip, coalesce
@@ -77,6 +81,8 @@ class CheckpointOptions:
     shard_by: str = "rank"
     group: str | int = "node"
     engine: str = "auto"
+    transport: str = "auto"
+    allow_ompio: bool = False
     mode: str = "sync"
     depth: int = 1
     overrun: str = "wait"
@@ -136,6 +142,22 @@ class CheckpointOptions:
                 'checkpoint.engine = "h5py": not with checkpoint.layout = "shared"; use pwrite, '
                 "mpio-independent or mpio-collective"
             )
+
+        if self.transport != "auto" and self.engine not in ("auto", "pwrite"):
+            raise InputError(
+                f"checkpoint.transport = {self.transport!r}: only with checkpoint.engine = "
+                f'"auto" or "pwrite", not {self.engine!r}'
+            )
+        if self.transport == "collect" and self.mode == "async" and self.shares_files:
+            raise InputError(
+                'checkpoint.transport = "collect": not with checkpoint.mode = "async", whose '
+                'writer sends no messages; use mode = "sync", or layout = "sharded"'
+            )
+
+    @property
+    def shares_files(self) -> bool:
+        """Whether several ranks may share a file."""
+        return self.layout != "sharded" or self.shard_by == "node"
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> CheckpointOptions:

@@ -12,8 +12,8 @@ compared after the reading and again after the handing out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mdapp.errors import InputError
 from mdapp.storage.blocks import add_hash
-from mdapp.storage.consensus import on_root, settle_worst
+from mdapp.storage.consensus import on_root, together
 from mdapp.storage.engines import Clock
 from mdapp.storage.errors import (
     CheckpointError,
@@ -40,7 +40,6 @@ from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.reading import Buffers, Damage, check_head, check_sizes, read_blocks, share_of
 from mdapp.storage.redistribute import ROUND_BYTES, Arrays, Owner, owners, redistribute
 from mdapp.storage.state import STANDARD, State
-from mdapp.storage.watchdog import Watchdog
 
 SHOWN = 4
 Accept = Callable[[State], None]
@@ -167,19 +166,9 @@ class Restart:
             return f"{reason} (not set aside: {error})"
         return f"{reason} (set aside as {where})" if where else reason
 
-    @contextmanager
-    def _together(self, doing: str, timer: str | None = None) -> Iterator[None]:
-        failure: Exception | None = None
-        with Watchdog(doing, self.options.io_timeout_s):
-            try:
-                if timer is None:
-                    yield
-                else:
-                    with self.clock(timer):
-                        yield
-            except Exception as error:
-                failure = error
-            settle_worst(self.comm, failure, doing)
+    def _together(self, doing: str, timer: str = "") -> AbstractContextManager[None]:
+        timed = self.clock(timer) if timer else None
+        return together(self.comm, doing, self.options.io_timeout_s, timed)
 
     def _read(self, path: Path, owner: Owner, accept: Accept) -> Restored:
         manifest = self._manifest(path)

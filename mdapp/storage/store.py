@@ -23,11 +23,13 @@ from mpi4py import MPI
 from mdapp.errors import InputError
 from mdapp.storage.attempt import Place
 from mdapp.storage.background import Background
+from mdapp.storage.coherence import settled_engine
 from mdapp.storage.committing import Committer
 from mdapp.storage.consensus import on_root, settle_worst
-from mdapp.storage.errors import ConflictError, StorageAccessError
+from mdapp.storage.disk import disk_of
+from mdapp.storage.errors import CheckpointError, ConflictError, StorageAccessError
 from mdapp.storage.files import REAL, FileSystem
-from mdapp.storage.layout import make_group, resolved_engine
+from mdapp.storage.layout import Group, make_group, resolved_engine
 from mdapp.storage.lock import DirectoryLock
 from mdapp.storage.metrics import Outcome, append_line
 from mdapp.storage.names import METRICS, step_of
@@ -104,10 +106,13 @@ class CheckpointStore:
         )
         self.read_only = bool(on_root(self.comm, self._take_folder, f"opening {self.directory}"))
         group = make_group(self.comm, self.options, node)
+        if not self.read_only:
+            engine = self._engine_after_tests(group, engine)
+        disk = on_root(self.comm, lambda: disk_of(fs, self.directory), str(self.directory))
         verify = self.options.verify_after_write
         place = Place(
             self.comm, group, fs, self.directory, self.options, engine,
-            group.layout == "shared" if verify is None else verify,
+            group.layout == "shared" if verify is None else verify, disk,
         )  # fmt: skip
         self._group = group
         self._committer = Committer(
@@ -149,6 +154,16 @@ class CheckpointStore:
             self._log(f"{self.directory}: removed {name}, left by a run that was cut off")
         self._tell(warnings)
         return False
+
+    def _engine_after_tests(self, group: Group, engine: str) -> str:
+        """Engine that the file system can be trusted with."""
+        try:
+            return settled_engine(
+                self.comm, group, self.options, engine, self.fs, self.directory, self._log
+            )
+        except CheckpointError:
+            self._lock.release()
+            raise
 
     def _make_folder(self) -> None:
         missing = []

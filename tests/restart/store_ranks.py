@@ -14,7 +14,7 @@ from mpi4py import MPI
 
 from mdapp.storage.errors import CheckpointError
 from mdapp.storage.files import REAL
-from mdapp.storage.manifest import decode
+from mdapp.storage.manifest import Manifest, decode
 from mdapp.storage.names import MANIFEST, step_name
 from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.reading import read_table, share_of
@@ -38,6 +38,7 @@ def layouts() -> dict[str, dict]:
         "aggregated-3": {"layout": "aggregated", "group": 3},
         "aggregated-node": {"layout": "aggregated"},
         "shared-pwrite": {"layout": "shared", "engine": "pwrite"},
+        "aggregated-collect": {"layout": "aggregated", "group": 3, "transport": "collect"},
     }
     if h5py.get_config().mpi:
         found["shared-collective"] = {"layout": "shared", "engine": "mpio-collective"}
@@ -85,21 +86,29 @@ def read_on(m: int, place: Path, reference) -> int:
 
 
 def engines(folder: Path) -> None:
-    """Each layout and engine, one rank empty: the same checksums, files that plain h5py reads."""
+    """Each layout and engine, one rank empty: the same checksums, files that plain h5py reads.
+
+    Files of one layout are the same bytes after the head, which tells the uuid.
+    """
     state = make_state(WORLD, natoms=5000, empty=(2,))
     choices = [("sharded", "pwrite"), ("sharded", "h5py"), ("aggregated", "pwrite"),
-               ("aggregated", "h5py"), ("shared", "pwrite")]  # fmt: skip
+               ("aggregated", "h5py"), ("shared", "pwrite"),
+               ("aggregated", "collect"), ("shared", "collect")]  # fmt: skip
     if h5py.get_config().mpi:
         choices += [("shared", "mpio-independent"), ("shared", "mpio-collective")]
-    found = {}
+    found, written = {}, {}
     for layout, engine in choices:
         place = folder / f"{layout}-{engine}"
-        options = CheckpointOptions(layout=layout, engine=engine, block_atoms=200, group=2)
+        how = {"transport" if engine == "collect" else "engine": engine}
+        options = CheckpointOptions(layout=layout, block_atoms=200, group=2, **how)
         with CheckpointStore(WORLD, place, options) as store:
             assert store.write(state).result == "committed"
             assert store.restore(None, owner_of(WORLD.size)).natoms == 5000
         if WORLD.rank == 0:
             found[layout, engine] = checksums(place / step_name(state.step))
+            data = behind_heads(place / step_name(state.step))
+            assert written.setdefault(layout, data) == data, (layout, engine)
+            assert manifest_of(place / step_name(state.step)).engine == engine
         WORLD.Barrier()
     if WORLD.rank == 0:
         first, *others = found.values()
@@ -107,9 +116,18 @@ def engines(folder: Path) -> None:
         print("engines", len(found), "blocks", len(first))
 
 
+def manifest_of(path: Path) -> Manifest:
+    return decode((path / MANIFEST).read_bytes())
+
+
+def behind_heads(path: Path) -> list[bytes]:
+    """What is in all files, without the heads."""
+    return [(path / e.path).read_bytes()[e.head_len :] for e in manifest_of(path).files]
+
+
 def checksums(path: Path) -> list[tuple]:
     """(writer, count, checksums) of all blocks; and what h5py reads is what the tables say."""
-    manifest = decode((path / MANIFEST).read_bytes())
+    manifest = manifest_of(path)
     rows = []
     for part in share_of(manifest, 0, 1).parts:
         with REAL.open(path / part.entry.path) as file:
@@ -133,7 +151,8 @@ def checksums(path: Path) -> list[tuple]:
 
 def one_rank_fails(folder: Path) -> None:
     """E1, H2: a failure of one rank, at any call of it, is an error on all; nobody hangs."""
-    choices = [{}, {"layout": "aggregated", "group": 2}, {"layout": "shared", "engine": "pwrite"}]
+    choices = [{}, {"layout": "aggregated", "group": 2}, {"layout": "shared", "engine": "pwrite"},
+               {"layout": "shared", "transport": "collect"}]
     if h5py.get_config().mpi:
         choices += [
             {"layout": "shared", "engine": e} for e in ("mpio-independent", "mpio-collective")

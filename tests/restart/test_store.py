@@ -35,14 +35,14 @@ def test_n_to_m(mpirun, folder: Path) -> None:
     """R1: {1, 2, 3, 4, 8} to {1, 2, 3, 4, 8}, all layouts, empty writers and empty readers."""
     end = mpirun(8, [PROGRAMS, "n_to_m", str(folder)], timeout=280)
     assert end.code == 0, end.stderr
-    layouts = 5 if h5py.get_config().mpi else 4
+    layouts = 6 if h5py.get_config().mpi else 5
     assert f"restarts {25 * layouts}" in end.stdout
 
 
 def test_every_engine_writes_the_same(mpirun, folder: Path) -> None:
     end = mpirun(4, [PROGRAMS, "engines", str(folder)], timeout=120)
     assert end.code == 0, end.stderr
-    assert f"engines {7 if h5py.get_config().mpi else 5} blocks 26" in end.stdout
+    assert f"engines {9 if h5py.get_config().mpi else 7} blocks 26" in end.stdout
 
 
 def test_one_rank_fails(mpirun, folder: Path) -> None:

@@ -26,7 +26,7 @@ EVERY_KEY: dict[str, Any] = {
     "verify_after_write": True, "levels": ["/local"], "keep_last": 2, "keep_every": 1000,
     "max_bytes": 10**12, "free_space_policy": "prune", "max_failures": 0, "io_timeout_s": 60,
     "poll_steps": 5, "lock_stale_s": 60.0, "max_fallback": 1, "on_access_error": "fallback",
-    "max_restart_memory": 10**9,
+    "max_restart_memory": 10**9, "transport": "pwrite", "allow_ompio": True,
 }
 
 
