@@ -8,6 +8,7 @@ an error. Opening a file anew sees what is there, as close-to-open consistency p
 import os
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 
 from mdapp.storage.files import FileSystem
 
@@ -56,7 +57,7 @@ class PageCachingFileSystem(FileSystem):
     def _page(self, path: str, number: int) -> bytearray:
         pages = self._files[path].pages
         if number not in pages:
-            with open(path, "rb") as file:
+            with Path(path).open("rb") as file:
                 file.seek(number * PAGE)
                 pages[number] = bytearray(file.read(PAGE).ljust(PAGE, b"\0"))
         return pages[number]
