@@ -59,7 +59,8 @@ def check_mpi_io(answer: Mapping[str, Any], environ: Mapping[str, str] = os.envi
         if "romio" in chosen or chosen == "^ompio":
             return Verdict("mpi-io", "ok", f"ROMIO (OMPI_MCA_io={chosen})")
         fix = "unset OMPI_MCA_io, or set it to ^ompio: OMPIO can corrupt shared files"
-        return Verdict("mpi-io", "warn", f"OMPIO (OMPI_MCA_io={chosen})", fix)
+        fcoll = environ.get("OMPI_MCA_fcoll", "")
+        return Verdict("mpi-io", "warn", f"OMPIO (OMPI_MCA_io={chosen}, fcoll={fcoll})", fix)
     return Verdict("mpi-io", "ok", "ROMIO" if family == MPICH else "of the MPI library")
 
 

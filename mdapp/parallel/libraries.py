@@ -25,6 +25,7 @@ MPICH = "MPICH"
 # What a launcher's variables say about the MPI that it belongs to; Slurm and Flux serve any.
 LAUNCHER_FAMILY = {"Open MPI": OPEN_MPI, "MPICH": MPICH, "MVAPICH": MPICH}
 
+LIBHDF5 = re.compile(r"(^|/)libhdf5(?![-\w]*_(hl|cpp|fortran|tools))[-\w]*\.so[.\d]*$")
 _LIBMPI = re.compile(r"(^|/)libmpi(ch)?(_abi)?[-\w]*\.so[.\d]*$")
 
 
@@ -193,4 +194,20 @@ def check_loaded(paths: tuple[str, ...]) -> None:
         raise InputError(
             f"two MPI libraries are loaded in this process: {', '.join(paths)}; "
             "install mpi4py and h5py for one of them (`mdapp doctor` shows which is which)"
+        )
+
+
+def check_one_hdf5(paths: tuple[str, ...]) -> None:
+    """Refuse a process into which two HDF5 libraries have been loaded: they share their symbols.
+
+    Raises
+    ------
+    InputError
+        With the files and the fix.
+    """
+    if len(paths) > 1:
+        raise InputError(
+            f"two HDF5 libraries are loaded in this process: {', '.join(paths)}; h5py may call "
+            "either: import no other package with an HDF5 of its own (netCDF4, tables) in a run "
+            "that writes through parallel HDF5, or install that package for the same HDF5"
         )

@@ -16,6 +16,7 @@ import numpy as np
 from mpi4py import MPI
 
 from mdapp.errors import InputError
+from mdapp.parallel.libraries import LIBHDF5, check_loaded, check_one_hdf5, loaded_libraries
 from mdapp.storage.names import shard_path
 from mdapp.storage.options import CheckpointOptions
 
@@ -148,6 +149,8 @@ def _check_mpio(engine: str, options: CheckpointOptions) -> None:
             f'checkpoint.mode = "async": not with engine {engine}, because MPI-IO cannot run '
             'beside the run\'s own messages; set checkpoint.engine = "pwrite"'
         )
+    check_loaded(loaded_libraries())
+    check_one_hdf5(loaded_libraries(LIBHDF5))
     if "Open MPI" in MPI.Get_library_version():
         _check_ompio(engine, options, os.environ)
 

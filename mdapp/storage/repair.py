@@ -22,7 +22,7 @@ from mdapp.storage.audit import Level, Verdict, audit
 from mdapp.storage.blocks import place_rows, row_dtype
 from mdapp.storage.catalogue import Entry, catalogue
 from mdapp.storage.consensus import on_root
-from mdapp.storage.container import create_container, plan_container
+from mdapp.storage.container import ALIGNMENT, create_container, plan_container
 from mdapp.storage.crc import crc32
 from mdapp.storage.engines import Clock
 from mdapp.storage.errors import DamagedError
@@ -139,7 +139,7 @@ def rebuild(verdict: Verdict, fs: FileSystem = REAL) -> None:
         files = tuple(
             _copy_file(fs, path, draft, old, index, uuid) for index in range(len(old.files))
         )
-        storage = {**old.plain["storage"], "repaired_from": old.uuid}
+        storage = {**old.plain["storage"], "alignment": ALIGNMENT, "repaired_from": old.uuid}
         new = replace(old, uuid=uuid, files=files, plain={**old.plain, "storage": storage})
         seal_draft(fs, draft, folders, encode(new))
         check = audit(MPI.COMM_SELF, draft, Level.full, fs)

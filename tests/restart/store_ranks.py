@@ -212,7 +212,19 @@ def rounds(folder: Path) -> None:
     print("rounds agree", flush=True)
 
 
+def ompio(folder: Path) -> None:
+    """Open MPI's own MPI-IO, which a run must ask for."""
+    state = make_state(WORLD, natoms=3000, empty=(1,))
+    for engine in ("mpio-independent", "mpio-collective"):
+        options = CheckpointOptions(layout="shared", engine=engine, allow_ompio=True)
+        with CheckpointStore(WORLD, folder / engine, options) as store:
+            assert store.write(state).result == "committed"
+            assert store.restore(None, owner_of(WORLD.size)).natoms == 3000
+    if WORLD.rank == 0:
+        print("written through OMPIO")
+
+
+PROGRAMS = {f.__name__: f for f in (n_to_m, engines, one_rank_fails, rounds, ompio)}
+
 if __name__ == "__main__":
-    {"n_to_m": n_to_m, "engines": engines, "one_rank_fails": one_rank_fails, "rounds": rounds}[
-        sys.argv[1]
-    ](Path(sys.argv[2]))
+    PROGRAMS[sys.argv[1]](Path(sys.argv[2]))

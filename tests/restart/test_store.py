@@ -14,7 +14,9 @@ from mpi4py import MPI
 from mdapp.errors import InputError
 from mdapp.model.atoms import Atoms
 from mdapp.model.state_hash import state_hash
+from mdapp.storage.disk import Disk
 from mdapp.storage.errors import ConflictError, NothingToRestartError
+from mdapp.storage.layout import TAMED_OMPIO
 from mdapp.storage.manifest import VERSION, decode
 from mdapp.storage.names import MANIFEST, step_name
 from mdapp.storage.options import CheckpointOptions
@@ -51,6 +53,33 @@ def test_one_rank_fails(mpirun, folder: Path) -> None:
     assert end.code == 0, end.stderr
     failures = int(end.stdout.split("failures")[1])
     assert failures >= 5 * 3 + 5 * 3, end.stdout
+
+
+def test_allowed_ompio(mpirun, folder: Path) -> None:
+    """With its data sieving off and without vulcan, Open MPI's own MPI-IO keeps bytes apart."""
+    if not h5py.get_config().mpi or "Open MPI" not in MPI.Get_library_version():
+        pytest.skip("needs an h5py that is built with Open MPI")
+    env = {"OMPI_MCA_io": "ompio", **TAMED_OMPIO}
+    end = mpirun(3, [PROGRAMS, "ompio", str(folder)], timeout=120, env=env)
+    assert end.code == 0, end.stderr
+    assert "written through OMPIO" in end.stdout
+
+
+def test_files_follow_the_stripe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large datasets begin at a multiple of it, and the manifest says so."""
+    disk = Disk("lustre", 4 << 20)
+    monkeypatch.setattr("mdapp.storage.store.disk_of", lambda fs, folder: disk)
+    state = make_state(natoms=20000)
+    with open_store(folder) as store:
+        store.write(state)
+        path = folder / step_name(state.step)
+        assert same_atoms(store.restore(None, owner_of(1)), state)
+    manifest = decode((path / MANIFEST).read_bytes())
+    stored = {"type": "lustre", "stripe": 4 << 20, "alignment": 4 << 20, "level": "parallel"}
+    assert manifest.plain["storage"] == stored
+    with h5py.File(path / manifest.files[0].path) as opened:
+        offsets = [d.id.get_offset() for d in opened["atoms"].values()]
+    assert all(offset % (4 << 20) == 0 for offset in offsets)
 
 
 def test_rounds(mpirun, folder: Path) -> None:

@@ -230,6 +230,9 @@ def test_an_hdf5_of_another_mpi_is_refused() -> None:
     with pytest.raises(InputError, match=r"libmpich\.so\.12.*pip install"):
         libraries.check_hdf5(libraries.OPEN_MPI, (libraries.MPICH, "libmpich.so.12"))
     libraries.check_loaded(("/usr/lib/libmpi.so.40",))
+    libraries.check_one_hdf5(("/usr/lib/libhdf5_openmpi.so.103",))
+    with pytest.raises(InputError, match=r"two HDF5 libraries.*netCDF4"):
+        libraries.check_one_hdf5(("/usr/lib/libhdf5_openmpi.so.103", "/e/libhdf5-2d4f.so.310"))
     with pytest.raises(InputError, match="two MPI libraries"):
         libraries.check_loaded(("/usr/lib/libmpi.so.40", "/env/lib/libmpi.so.12"))
 

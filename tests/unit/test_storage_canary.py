@@ -10,7 +10,7 @@ from mpi4py import MPI
 from mdapp.errors import InputError
 from mdapp.storage.canary import RECORD_BYTES, RECORDS, check_engine
 from mdapp.storage.errors import StorageAccessError
-from mdapp.storage.layout import resolved_engine
+from mdapp.storage.layout import TAMED_OMPIO, resolved_engine
 from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.store import CheckpointStore
 from tests.faults.faulty import Fault, FaultyFileSystem
@@ -65,6 +65,16 @@ def test_ompio_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OMPI_MCA_io", chosen)
         with pytest.raises(InputError, match="OMPIO"):
             resolved_engine(options)
+    allowed = CheckpointOptions(layout="shared", allow_ompio=True)
+    for name in TAMED_OMPIO:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in TAMED_OMPIO.items():
+        with pytest.raises(InputError, match=f"also set .*{name}="):
+            resolved_engine(allowed)
+        monkeypatch.setenv(name, value)
+    assert resolved_engine(allowed) == "mpio-independent"
+    with pytest.raises(InputError, match="OMPIO"):
+        resolved_engine(options)
 
 
 def test_async_needs_an_engine_without_mpi() -> None:
