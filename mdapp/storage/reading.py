@@ -1,7 +1,7 @@
 """Reading a checkpoint back: positioned reads at the places that the block tables name.
 
 The manifest vouches for heads and tables, the tables for the data; HDF5 is not needed, so that
-damage to its metadata alone loses nothing. Buffers are poisoned before each read: bytes that never
+damage to its metadata alone loses nothing. Buffers are spoilt before each read: bytes that never
 arrived cannot pass for data that did. What is wrong is collected as `Damage`, named by file, block
 and field, and told apart from what could not be read, which is an OSError.
 
@@ -30,6 +30,7 @@ from mdapp.storage.manifest import FileEntry, Manifest, Writer
 from mdapp.storage.state import Field
 
 POISON = 0xA5
+SECTOR = 512
 Buffers = Sequence[NDArray[Any]]
 
 
@@ -233,7 +234,8 @@ def _read_block(
     for k, (file, item, buffer) in enumerate(zip(files, fields, buffers, strict=True)):
         view = raw(buffer)
         with clock("read_s"):
-            buffer.reshape(-1).view(np.uint8)[:] = POISON
+            # What does not arrive must not pass for what was there before: every sector is spoilt.
+            buffer.reshape(-1).view(np.uint8)[::SECTOR] ^= POISON
             got = file.pread_into(view, int(row["offset"][k]))
         with clock("crc_s"):
             crc = block_crc(buffer)

@@ -224,7 +224,8 @@ class Restart:
             return [a[done - n : done] for a in arrays]
 
         with self._together(f"reading {path}"):
-            arrays = [f.empty(share.natoms) for f in manifest.fields]
+            # Room for more atoms to come than will leave; untouched, it costs nothing.
+            arrays = [f.empty(share.natoms + share.natoms // 8) for f in manifest.fields]
             try:
                 for entry in share.heads:
                     _raise_if_damaged(path, check_head(self.fs, path, entry))
@@ -254,18 +255,20 @@ class Restart:
     def _hand_out(
         self, path: Path, manifest: Manifest, arrays: Arrays, owner: Owner
     ) -> tuple[Arrays, bool]:
+        """Give each atom to its owner; the atoms of this rank, and whether any atom moved."""
+        natoms = share_of(manifest, self.comm.rank, self.comm.size).natoms
         ranks, mine = self.comm.size, self.comm.rank
         with self._together(f"handing out the atoms of {path}"):
-            destination = owners(arrays[1], manifest.box, owner, ranks)
-        stayed = int((destination == mine).sum())
-        arrays, moved = redistribute(
+            destination = owners(arrays[1][:natoms], manifest.box, owner, ranks)
+        arrays, came = redistribute(
             self.comm, manifest.fields, arrays, destination, self.round_bytes
         )
+        if came is None:
+            return arrays, False
         with self._together(f"handing out the atoms of {path}"):
-            came = arrays[1][stayed:]
-            if (owners(came, manifest.box, owner, ranks) != mine).any():
+            if (owners(arrays[1][came], manifest.box, owner, ranks) != mine).any():
                 raise CheckpointError("an atom came to a rank that does not own where it is")
-        return arrays, moved
+        return arrays, True
 
     def _metrics(self, manifest: Manifest) -> dict[str, Any]:
         seconds = self.comm.allreduce(self.clock.seconds, _largest_of())

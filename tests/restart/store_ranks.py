@@ -198,17 +198,24 @@ def rounds(folder: Path) -> None:
 
     state = make_state(WORLD, natoms=3000, empty=(0,))
     fields = fields_of(state)
-    destination = owners(state.fields["x"], state.box, owner_of(WORLD.size), WORLD.size)
-    results = []
-    for round_bytes in (1 << 30, 4000, 1):
-        arrays = list(state.fields.values())
-        arrays, moved = redistribute(WORLD, fields, arrays, destination, round_bytes)
-        assert moved
-        results.append([a.tobytes() for a in arrays])
-    assert results[0] == results[1] == results[2]
-    mine = owners(arrays[1], state.box, owner_of(WORLD.size), WORLD.size)
-    assert (mine == WORLD.rank).all()
-    assert WORLD.allreduce(len(mine)) == 3000
+    x, n = state.fields["x"], state.nlocal
+    by_place = owners(x, state.box, owner_of(WORLD.size), WORLD.size)
+    for destination in (by_place, np.full(n, WORLD.size - 1), np.full(n, WORLD.rank),
+                        np.random.default_rng(WORLD.rank).integers(0, WORLD.size, n)):  # fmt: skip
+        results = []
+        for round_bytes, room in product((1 << 30, 4000, 1), (0, 10, 3000)):
+            arrays = [np.concatenate([a, a[:1].repeat(room, 0)] if n else [a, f.empty(room)])
+                      for f, a in zip(fields, state.fields.values(), strict=True)]  # fmt: skip
+            arrays, came = redistribute(WORLD, fields, arrays, destination, round_bytes)
+            ids = arrays[0]
+            foreign = np.flatnonzero(~np.isin(ids, state.fields["id"]))
+            assert foreign.tolist() == ([] if came is None else came.tolist())
+            results.append([a[np.argsort(ids)].tobytes() for a in arrays])
+        assert results == results[:1] * len(results)
+        assert WORLD.allreduce(len(ids)) == 3000
+        told = WORLD.allgather((state.fields["id"], destination))
+        expected = np.concatenate([i[d == WORLD.rank] for i, d in told])
+        assert sorted(expected.tolist()) == sorted(ids.tolist())
     print("rounds agree", flush=True)
 
 
