@@ -212,7 +212,8 @@ class Attempt:
     def sync_local(self) -> None:
         """Sync and close this rank's descriptor, if it has one; one failure is final."""
         assert self._container is not None
-        if self._file is None:
+        if self._file is None:      # the aggregator has it
+            assert self.place.engine == COLLECT
             return
         to_check = self.place.engine in THROUGH_HDF5 and self.place.group.owns
         if to_check and not head_is_intact(self._file, self._container.head):

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mdapp.storage.consensus import together
 from mdapp.storage.errors import StorageAccessError
-from mdapp.storage.files import FileSystem, raw
+from mdapp.storage.files import File, FileSystem, raw
 from mdapp.storage.layout import COLLECT, Group
 from mdapp.storage.names import CANARY
 from mdapp.storage.options import CheckpointOptions
@@ -114,6 +114,8 @@ def lost_records(
             lost = 0 if probe is None else probe.count_lost()
         return int(comm.allreduce(lost))
     finally:
+        if probe is not None:
+            probe.abandon()
         if comm.rank == 0:
             with suppress(OSError):
                 fs.unlink(directory / f"{CANARY}page")
@@ -125,6 +127,7 @@ class _Probe:
     def __init__(self, fs: FileSystem, path: Path, node: int, nodes: int):
         self._fs, self._path, self._node, self._nodes = fs, path, node, nodes
         self._pages = (node, (node - 1) % nodes)
+        self._file: File | None = None
 
     def make(self) -> None:
         """Make the file of zeros, on the first node."""
@@ -134,6 +137,11 @@ class _Probe:
                 file.pwrite(bytes(self._nodes * PAGE_BYTES), 0)
                 file.fsync()
 
+    def abandon(self) -> None:
+        """Close what a failure elsewhere left open."""
+        if self._file is not None:
+            self._file.abandon()
+
     def look(self) -> None:
         """Open the file, and have the pages in this node's cache."""
         self._file = self._fs.open_patiently(self._path, os.O_RDWR)
@@ -142,6 +150,7 @@ class _Probe:
 
     def write(self) -> None:
         """Write every second record of both pages."""
+        assert self._file is not None
         with self._file as file:
             for page, parity in zip(self._pages, (EVEN, ODD), strict=True):
                 wanted = self._page(page)

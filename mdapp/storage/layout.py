@@ -38,8 +38,8 @@ class Group:
     layout : sharded, aggregated or shared
     leads_node : whether this is the lowest rank of its node
     across : whether any file of the job is shared by ranks of several nodes
-    ranks_of_nodes : on rank 0 the nodes of all ranks, as runs [node, ranks] of neighbouring ranks;
-        empty elsewhere
+    ranks_of_nodes : on rank 0 the nodes of all ranks in the order of ranks, as runs (node, nodes,
+        ranks): from `node` on, so many nodes in turn have so many ranks each; empty elsewhere
     """
 
     comm: MPI.Intracomm
@@ -49,7 +49,7 @@ class Group:
     layout: str
     leads_node: bool
     across: bool
-    ranks_of_nodes: tuple[tuple[int, int], ...]
+    ranks_of_nodes: tuple[tuple[int, int, int], ...]
 
     @property
     def path(self) -> str:
@@ -95,19 +95,23 @@ def make_group(comm: MPI.Intracomm, options: CheckpointOptions, node: int | None
     across = group.allreduce(node_index, MPI.MIN) != group.allreduce(node_index, MPI.MAX)
     return Group(
         group, index, count, nodes, layout, leads_node, bool(comm.allreduce(across, MPI.LOR)),
-        _runs(comm, node_index),
+        _node_runs(comm, node_index),
     )  # fmt: skip
 
 
-def _runs(comm: MPI.Intracomm, node: int) -> tuple[tuple[int, int], ...]:
-    """On rank 0: (node, ranks) of each run of neighbouring ranks on one node; short, as a rule."""
+def _node_runs(comm: MPI.Intracomm, node: int) -> tuple[tuple[int, int, int], ...]:
+    """On rank 0: runs (node, nodes, ranks); one if ranks are placed as they usually are."""
     nodes = np.empty(comm.size if comm.rank == 0 else 0, np.int32)
     comm.Gather(np.array([node], np.int32), nodes)
-    ends = np.flatnonzero(np.diff(nodes, append=-1)) + 1
-    starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
-    return tuple(
-        (int(nodes[a]), int(b - a)) for a, b in zip(starts, ends, strict=True)
-    )
+    begins = np.flatnonzero(np.diff(nodes, prepend=-1))
+    runs: list[tuple[int, int, int]] = []
+    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(nodes)], strict=False):
+        here, ranks = int(nodes[begin]), end - begin
+        if runs and (sum(runs[-1][:2]), runs[-1][2]) == (here, ranks):
+            runs[-1] = runs[-1][0], runs[-1][1] + 1, ranks
+        else:
+            runs.append((here, 1, ranks))
+    return tuple(runs)
 
 
 def _number(comm: MPI.Intracomm, part: MPI.Comm) -> tuple[int, int]:

@@ -93,7 +93,7 @@ def demotion(folder: Path) -> None:
             assert same_atoms(whole(WORLD, back), make_state())
         found = manifest_of(folder / name)
         assert found.engine == "collect", (name, found.engine)
-        assert found.decomposition["ranks_of_nodes"] == [[0, 2], [1, 2]]
+        assert found.decomposition["ranks_of_nodes"] == [[0, 2, 2]]
         assert len(told) == (WORLD.rank == 0), told
     refused = {"pwrite": {"transport": "pwrite"}, "async": {"mode": "async"},
                "shared": {"layout": "shared", "engine": "pwrite"}}  # fmt: skip

@@ -26,20 +26,21 @@ group(half, layout="sharded", shard_by="node")
 group(odd, layout="aggregated")
 group(half, layout="aggregated", group=4)
 group(half, layout="aggregated", group=2)
+group(min(comm.rank, 1), layout="aggregated")
 group(0, layout="shared", engine="pwrite")
 group(7 - comm.rank, layout="sharded")
 """
 
 HALVES = "[(0, 0, True), (0, 1, False), (1, 0, True), (1, 1, False)]"
 EXPECTED = [
-    f"{HALVES} 2 2 False ((0, 2), (1, 2))",
+    f"{HALVES} 2 2 False ((0, 2, 2),)",
     "[(0, 0, True), (1, 0, True), (0, 1, False), (1, 1, False)] 2 2 False "
-    "((0, 1), (1, 1), (0, 1), (1, 1))",
-    "[(0, 0, True), (0, 1, False), (0, 2, True), (0, 3, False)] 1 2 True ((0, 2), (1, 2))",
-    f"{HALVES} 2 2 False ((0, 2), (1, 2))",
-    "[(0, 0, True), (0, 1, False), (0, 2, False), (0, 3, False)] 1 1 False ((0, 4),)",
-    "[(0, 0, True), (1, 0, True), (2, 0, True), (3, 0, True)] 4 4 False "
-    "((0, 1), (1, 1), (2, 1), (3, 1))",
+    "((0, 2, 1), (0, 2, 1))",
+    "[(0, 0, True), (0, 1, False), (0, 2, True), (0, 3, False)] 1 2 True ((0, 2, 2),)",
+    f"{HALVES} 2 2 False ((0, 2, 2),)",
+    "[(0, 0, True), (1, 0, True), (1, 1, False), (1, 2, False)] 2 2 False ((0, 1, 1), (1, 1, 3))",
+    "[(0, 0, True), (0, 1, False), (0, 2, False), (0, 3, False)] 1 1 False ((0, 1, 4),)",
+    "[(0, 0, True), (1, 0, True), (2, 0, True), (3, 0, True)] 4 4 False ((0, 4, 1),)",
 ]
 
 
@@ -51,7 +52,7 @@ def test_groups_of_nodes(mpirun) -> None:
 
 def test_one_rank() -> None:
     group = make_group(MPI.COMM_SELF, CheckpointOptions())
-    assert (group.nodes, group.across, group.ranks_of_nodes) == (1, False, ((0, 1),))
+    assert (group.nodes, group.across, group.ranks_of_nodes) == (1, False, ((0, 1, 1),))
 
 
 @pytest.mark.parametrize(("options", "ranks", "expected"), [
