@@ -78,6 +78,8 @@ def test_canonical_text_reads_back(tmp_path) -> None:
     ({"engine": "mpio-collective"}, "only with layout = shared, not sharded"),
     ({"engine": "h5py", "layout": "shared"}, "not with layout = shared; use pwrite"),
     ({"engine": "h5py", "mode": "async"}, "not with mode = async"),
+    ({"transport": "collect", "engine": "h5py"}, "only with engine = auto or pwrite, not h5py"),
+    ({"transport": "collect", "layout": "auto", "mode": "async"}, "whose writer sends no messages"),
     ({"mode": "asinc"}, "must be one of sync, async; did you mean async?"),
     ({"group": 0}, 'checkpoint.group = 0: must be "node" or a number of ranks from 1 on'),
     ({"group": "nod"}, 'checkpoint.group = "nod": must be "node" or a number'),
