@@ -138,6 +138,12 @@ install_parallel_h5py() {
         || { loud "the h5py that was built has no MPI"; return 1; }
 }
 
+# Faults of the kernel are injected with strace; without it those tests are skipped.
+tracer() {
+    if ! command -v strace >/dev/null && can_apt; then apt_install strace || true; fi
+    command -v strace >/dev/null || loud "strace not found: tests/faults/test_strace.py is skipped"
+}
+
 full_stack() {
     system_stack && install_mpi4py && install_parallel_h5py
 }
@@ -165,6 +171,7 @@ full)
     say "installing wheels"
     pip_install --only-binary=:all: numpy Cython pkgconfig "setuptools>=77" packaging wheel
     full_stack || embedded_stack
+    tracer
     pip_install --no-build-isolation -e "$root[jax,ase,test,dev]"
     ;;
 floors)

@@ -28,6 +28,7 @@ from mdapp.storage.names import LOCK
 
 JOB_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "FLUX_JOB_ID", "LSB_JOBID", "JOB_ID")
 UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+MOST_BYTES = 1 << 16
 # Mount options by which a network file system says that its locks stay on one node.
 LOCAL_OPTIONS = frozenset({"localflock", "local_lock=flock", "local_lock=all", "nolock"})
 
@@ -179,6 +180,8 @@ class DirectoryLock:
         ------
         LockedError
             Somebody replaced or removed it.
+        OSError
+            It cannot be told; a storage that fails for a moment takes no lock away.
         """
         if self._file is None:
             raise LockedError(f"{self.path}: not locked")
@@ -187,7 +190,7 @@ class DirectoryLock:
             same = self._marked or os.path.samestat(
                 os.fstat(self._file.fd), self._fs.lstat(self.path)
             )
-            owner = read_owner(path, self._fs)
+            owner = _owner_in(self._fs.read_small(path, MOST_BYTES))
         except FileNotFoundError:
             same, owner = False, None
         if not same or owner != self.owner:
@@ -199,9 +202,10 @@ class DirectoryLock:
         """Give the lock up."""
         if self._file is None:
             return
-        if self._marked and read_owner(self.exclusive, self._fs) == self.owner:
+        if self._marked:
             with contextlib.suppress(OSError):
-                self._fs.unlink(self.exclusive)
+                if read_owner(self.exclusive, self._fs) == self.owner:
+                    self._fs.unlink(self.exclusive)
         self._file.abandon()
         self._file, self._marked = None, False
 
@@ -209,11 +213,18 @@ class DirectoryLock:
 def read_owner(path: Path, fs: FileSystem = REAL) -> Owner | None:
     """Read who holds a lock; None if the file does not say."""
     try:
-        found: Any = json.loads(fs.read_small(path, 1 << 16))
-        return Owner(**found)
+        return _owner_in(fs.read_small(path, MOST_BYTES))
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, TypeError):
+    except OSError:
+        return None
+
+
+def _owner_in(content: bytes) -> Owner | None:
+    try:
+        found: Any = json.loads(content)
+        return Owner(**found)
+    except (ValueError, TypeError):
         return None
 
 

@@ -112,3 +112,29 @@ def test_an_owner_elsewhere_counts_by_its_heartbeat(tmp_path: Path) -> None:
 def test_a_lock_file_of_nonsense(tmp_path: Path) -> None:
     (tmp_path / "LOCK").write_bytes(b"\xff{")
     DirectoryLock(tmp_path, "a" * 32).acquire()
+
+
+def test_a_read_that_fails_takes_no_lock_away(tmp_path: Path, fs: FileSystem) -> None:
+    """The storage may be ill for a moment: that is no sign of another owner."""
+    lock = DirectoryLock(tmp_path, "a" * 32, fs=fs)
+    lock.acquire()
+    healthy = fs.call
+
+    def ill(kind, function, *args, **kwargs):
+        if kind in ("open", "pread"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return healthy(kind, function, *args, **kwargs)
+
+    fs.call = ill
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        lock.check()
+    fs.call = healthy
+    lock.check()
+    lock.release()
+
+
+def test_a_lock_that_somebody_removed_can_be_given_up(tmp_path: Path) -> None:
+    lock = DirectoryLock(tmp_path, "a" * 32, fs=NoFlock())
+    lock.acquire()
+    (tmp_path / "LOCK.excl").unlink()
+    lock.release()
