@@ -92,7 +92,7 @@ def test_each_write_is_lost(start: Start, ranks: int, choice: str, victim: int) 
 @pytest.mark.parametrize(("ranks", "victim"), [(1, 0), (3, 2)])
 def test_each_read_of_a_restart_fails(start: Start, ranks: int, victim: int, thin: int) -> None:
     """Q1: the restart stops with an access error, nothing is set aside, and later it works."""
-    found = start(ranks, "unread", "sharded", victim, "EIO,ESTALE,EACCES", thin)
+    found = start(ranks, "unread", "sharded", victim, "EIO,ESTALE", thin)
     assert list(found["ends"]) == ["StorageAccessError"]
     assert found["calls"]["preadv2"] >= 12 and found["calls"]["openat"] >= 5
 
@@ -120,6 +120,7 @@ def test_killed_at_each_call_of_a_restart(start: Start, thin: int) -> None:
     assert found["ends"]["1000"] > 80 / thin
 
 
+@pytest.mark.timeout(1200)
 @sample(38)
 def test_killed_on_each_of_four_ranks(start: Start, mpirun, folder: Path, thin: int) -> None:
     """K1: the launcher ends the others; a restart on one rank finds the last committed one."""
