@@ -10,6 +10,11 @@ With `checkpoint.mode = "async"` the run waits for a copy of its atoms only. How
 then decides when a checkpoint is committed, and must decide nothing else: so a run that skips one,
 because the last is still in flight, renews its order and lists all the same. The end of a run has
 nothing to compute in the meantime, and waits: for the one in flight, then for its last.
+
+A run that asks for no checkpoints writes none on its own, but `mdapp run` lets also such a run be
+stopped without loss: SIGTERM, SIGUSR1 and the stop file get one. The store is opened then; until
+then the run leaves no trace in its folder. Ctrl-C at a run without checkpoints is what it always
+was: somebody who tries something out does not want a folder of it.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from mdapp.checkpoint_costs import COALESCED, SKIPPED, Costs
 from mdapp.deck import Deck
 from mdapp.errors import InputError
 from mdapp.model.atoms import Atoms
@@ -30,12 +36,13 @@ from mdapp.parallel.agree import agree, is_agreed
 from mdapp.perf.timers import process_age
 from mdapp.run_state import state_of as state_of
 from mdapp.storage.background import Background
-from mdapp.storage.errors import CheckpointError, LockedError
+from mdapp.storage.errors import CheckpointError, LockedError, StorageAccessError
 from mdapp.storage.metrics import Outcome
 from mdapp.storage.options import CheckpointOptions
+from mdapp.storage.restore import Restored, restart_bytes
 from mdapp.storage.state import State
 from mdapp.storage.stop import seconds_left
-from mdapp.storage.store import CheckpointStore
+from mdapp.storage.store import CheckpointStore, candidates
 from mdapp.storage.triggers import (
     NOTHING,
     STOPPED,
@@ -46,7 +53,6 @@ from mdapp.storage.triggers import (
 )
 
 AUTO = "auto"
-SKIPPED = "skipped"
 
 
 def options_of(deck: Deck) -> CheckpointOptions:
@@ -63,11 +69,13 @@ class Checkpoints:
     restart : None, a path, or "auto" for the newest checkpoint of the run's own folder
     walltime : seconds that the run may take, "hh:mm:ss", or None
     discard_newer : restart from an older checkpoint and set newer ones aside
+    stoppable : heed signals and the stop file also where the deck asks for no checkpoints
     tell : called on rank 0 with what the user should know
 
     Attributes
     ----------
-    written : entries for the report, one a checkpoint
+    costs : the account of them
+    wanted : whether the user asked for checkpoints, in the deck or on the command line
 
     Raises
     ------
@@ -77,24 +85,30 @@ class Checkpoints:
 
     def __init__(self, comm: MPI.Intracomm, deck: Deck, out: Path, *, restart: str | None = None,
                  walltime: str | None = None, discard_newer: bool = False,
+                 stoppable: bool = False,
                  tell: Callable[[str], None] = lambda line: None):
         self.comm, self.restart, self.discard_newer = comm, restart, discard_newer
+        self.stoppable, self.costs = stoppable, Costs(comm)
         self.tell = tell if comm.rank == 0 else lambda line: None
-        self.written: list[dict[str, Any]] = []
         self.store: CheckpointStore | None = None
         self.schedule: Schedule | None = None
         self._first_step = 0
-        self._canonical_s = 0.0         # of the checkpoint in flight
         self._last = self._put_off = False
+        self._found: Restored | None = None
         with agree(comm):
             self.options = options_of(deck)
             if self.options.levels:
                 raise InputError("checkpoint.levels: this version knows one level; remove the key")
             self._left = seconds_left(walltime, process_age())
+        self._out, self._directory = out, out / self.options.dir
         periodic = self.options.every or self.options.every_minutes or self.options.interval
-        if periodic or restart is not None or self._left is not None:
-            self.store = CheckpointStore(comm, out / self.options.dir, self.options, log=self.tell)
-        self._out = out
+        self.wanted = bool(periodic) or restart is not None or self._left is not None
+        if self.wanted:
+            self.store = self._opened(self.options)
+
+    def _opened(self, options: CheckpointOptions) -> CheckpointStore:
+        return CheckpointStore(
+            self.comm, self._directory, options, log=self.tell, of_run=self.costs.of_run)
 
     def candidate(self) -> bool:
         """Whether there is a checkpoint to begin from, as the user asked.
@@ -103,15 +117,15 @@ class Checkpoints:
         ------
         InputError : the folder has checkpoints and no restart was asked for
         """
-        if self.store is None:
+        if not self.wanted and not self.stoppable:
             return False
-        known = self.store.candidates()
+        known = candidates(self.comm, self._directory)
         if self.restart is None and known:
-            raise InputError(f"{self.store.directory}: has checkpoints of an earlier run, the "
+            raise InputError(f"{self._directory}: has checkpoints of an earlier run, the "
                              f"newest is {known[0]}; go on with --restart auto, or choose another "
                              "folder with --out")
         if self.restart == AUTO and not known:
-            self.tell(f"{self.store.directory}: no checkpoint yet, starting from the input")
+            self.tell(f"{self._directory}: no checkpoint yet, starting from the input")
             return False
         return self.restart is not None
 
@@ -126,25 +140,47 @@ class Checkpoints:
         """
         assert self.store is not None
         path = None if self.restart == AUTO else self.restart
-        found = self.store.restart(path, owner, accept=accept, discard_newer=self.discard_newer)
+
+        def look(header: State) -> None:
+            need = restart_bytes(header, self.comm.size)
+            self.tell(f"restart: {header.natoms} atoms, at most {need / 2**20:.0f} MiB a rank")
+            accept(header)
+
+        found = self.store.restart(path, owner, accept=look, discard_newer=self.discard_newer)
+        self._found = found
         self.tell(f"restart from {found.path} (step {found.state.step}, written by "
                   f"{found.manifest.decomposition['ranks']} ranks)")
         return found.state
 
+    def restarted(self, forces_s: float) -> None:
+        """Note how the restart went, if the run began with one, in the log of checkpoints."""
+        if self._found is not None and self.store is not None:
+            self.store.record_restart(self._found, forces_s)
+            self._found = None
+
     def begin(self, step: int, atoms: Atoms) -> None:
         """Start the clock, from the step that the run begins with these atoms."""
         self._last = False
-        if self.store is None or self.schedule is not None:
+        self.costs.step_times.resume()
+        if self.schedule is not None or not (self.wanted or self.stoppable):
             return
         self._first_step = step
+        self.costs.begin()
         writer: Callable[[], WriterState] = WriterState
         if self.background is not None:
             with agree(self.comm):
                 atoms.prepare_to_lend()
             writer = self.background.status
         self.schedule = Schedule(self.comm, self.options, self._out, first_step=step,
-                                 seconds_left=self._left, writer=writer, tell=self.tell)
+                                 seconds_left=self._left, writer=writer, tell=self.tell,
+                                 interrupts=self.wanted)
         self.schedule.__enter__()
+        self.costs.interval = lambda: self.schedule.interval_facts if self.schedule else {}
+
+    @property
+    def written(self) -> list[dict[str, Any]]:
+        """Entries for the report, one a checkpoint."""
+        return self.costs.entries
 
     @property
     def background(self) -> Background | None:
@@ -165,6 +201,7 @@ class Checkpoints:
         """What is to be done after a step; at poll steps also go on with the one in flight."""
         if self.schedule is None:
             return NOTHING
+        self.costs.step_times.tick()
         decision = self.schedule.poll(step)
         if decision is NOTHING or self.background is None:
             return decision
@@ -175,13 +212,14 @@ class Checkpoints:
             if not decision.checkpoint:
                 self.background.abandon()
             return decision
-        return self._not_too_many(decision)
+        return self._not_too_many(step, decision)
 
-    def _not_too_many(self, decision: Decision) -> Decision:
+    def _not_too_many(self, step: int, decision: Decision) -> Decision:
         """Put a checkpoint off while another is in flight, if that is the policy."""
         if self.options.overrun != "coalesce":
             return decision
         if decision.checkpoint and self.in_flight is not None:
+            self._overrun(step, COALESCED, "put off until that is done")
             self._put_off = True
             return replace(decision, checkpoint=False)
         if self._put_off and self.in_flight is None:
@@ -191,13 +229,12 @@ class Checkpoints:
 
     def want_last(self, step: int) -> bool:
         """Whether the end of the run should get a checkpoint that it does not have yet."""
-        if self.schedule is None or step <= self._first_step:
+        if self.schedule is None or not self.wanted or step <= self._first_step:
             return False
         self._last, self._put_off = True, False
         if self.in_flight is not None:
             self._concluded(Background.finish)
-        return not any(entry["step"] == step and entry["result"] != SKIPPED
-                       for entry in self.written)
+        return not self.costs.has(step)
 
     def write(self, step: int, make: Callable[[], State], canonical_s: float) -> bool:
         """Write a checkpoint; False if it failed, which older checkpoints and the run survive.
@@ -213,24 +250,51 @@ class Checkpoints:
         ------
         LockedError : another job has taken the folder
         """
-        assert self.store is not None and self.schedule is not None
         if self.in_flight is not None:
             if self.options.overrun == "skip" and not self._last:
-                return self._skip(step)
+                return self._overrun(step, SKIPPED, "skipped")
+            if not self._last:
+                self._overrun(step, "", "the run waits")
             self._concluded(Background.finish)
-        self._canonical_s = canonical_s
-        store, background = self.store, None if self._last else self.background
+        self.costs.canonical_s = canonical_s
 
         def begin() -> Outcome | None:
-            state = make()
-            return background.begin(state) if background else store.write(state)
+            store = self._store()
+            state = self._made(step, make, store)
+            background = None if self._last else self.background
+            if background is None:
+                return store.write(state)
+            outcome = background.begin(state)
+            if outcome is None:
+                self.costs.step_times.open()
+            return outcome
 
         return self._settle(step, begin)
 
-    def _skip(self, step: int) -> bool:
-        self.tell(f"checkpoint of step {step} skipped: that of step {self.in_flight} is still "
-                  "being written; lengthen the interval, or set checkpoint.overrun")
-        self.written.append({"step": step, "result": SKIPPED})
+    def _store(self) -> CheckpointStore:
+        """The store; opened now if nobody asked for checkpoints before."""
+        if self.store is None:
+            try:
+                self.store = self._opened(replace(self.options, mode="sync"))
+            except LockedError as error:        # no reason to lose a run that needed no folder
+                raise StorageAccessError(str(error)) from None
+        return self.store
+
+    def _made(self, step: int, make: Callable[[], State], store: CheckpointStore) -> State:
+        try:
+            return make()
+        except CheckpointError as error:
+            store.record({"step": step, "result": "failed", "errors": {"outputs": str(error)}})
+            raise
+
+    def _overrun(self, step: int, result: str, what: str) -> bool:
+        """Tell that a checkpoint fell due while another is in flight; always False."""
+        assert self.store is not None
+        self.costs.overruns += 1
+        self.tell(f"checkpoint of step {step}: that of step {self.in_flight} is still being "
+                  f"written; {what} (lengthen the interval, or see checkpoint.overrun)")
+        if result:
+            self.store.record(self.costs.not_begun(step, result, self.in_flight))
         return False
 
     def _concluded(self, go_on: Callable[[Background], Outcome | None]) -> None:
@@ -241,7 +305,6 @@ class Checkpoints:
 
     def _settle(self, step: int, write: Callable[[], Outcome | None]) -> bool:
         """Note what became of a checkpoint, None as long as it is in flight; False if it failed."""
-        assert self.schedule is not None
         began = time.perf_counter()
         try:
             outcome = write()
@@ -249,14 +312,19 @@ class Checkpoints:
             raise
         except CheckpointError as error:
             self.tell(f"checkpoint of step {step} failed, the run goes on: {error}")
-            self.written.append({"step": step, "result": "failed"})
-            self.schedule.failed(self.comm.allreduce(time.perf_counter() - began, op=MPI.MAX))
+            self.costs.failed(step, error)
+            if self.schedule is not None:
+                self.schedule.failed(self.comm.allreduce(time.perf_counter() - began, op=MPI.MAX))
             return False
-        if outcome is not None:
-            entry = {**outcome.summary(), "canonical_s": self._canonical_s}
-            self.written.append(entry)
-            total_s = outcome.metrics["total_s"] + self._canonical_s
-            self.schedule.committed(entry["stall_s"], total_s)
+        finally:
+            self.costs.step_times.resume()
+        if outcome is None:
+            return True
+        entry = self.costs.committed(outcome)
+        if self.schedule is not None:
+            flush_s = entry["total_s"] if entry["mode"] == "async" else 0.0
+            self.schedule.committed(entry["stall_s"], entry["total_s"] + self.costs.canonical_s,
+                                    entry["slow_down_s"], flush_s)
         return True
 
     def ending(self, decision: Decision, succeeded: bool) -> Decision:

@@ -57,6 +57,8 @@ class Simulation:
     walltime : "hh:mm:ss" after which the run stops with a checkpoint
     discard_newer : restart from an older checkpoint, and set newer ones aside
     allow_potential_change : restart also under another potential than the checkpoint's
+    stoppable : heed SIGTERM, SIGUSR1 and the stop file even if nothing asks for checkpoints; they
+        are then handled until `close`
     on_thermo : called on every rank with each new thermo row
     on_step : called on every rank after each step, with the step
     tell : called on rank 0 with what the user should know
@@ -79,14 +81,15 @@ class Simulation:
                  on_step: Callable[[int], None] = lambda step: None,
                  tell: Callable[[str], None] = lambda line: None, restart: str | None = None,
                  walltime: str | None = None, discard_newer: bool = False,
-                 allow_potential_change: bool = False):
+                 allow_potential_change: bool = False, stoppable: bool = False):
         began = time.perf_counter()
         self.deck, self.comm = deck, comm or world()
         self.on_thermo, self.on_step = on_thermo, on_step
         self.units, self.step = UNITS[deck.units], 0
         self.timers = Timers()
         self.checkpoints = Checkpoints(self.comm, deck, Path(out), restart=restart, tell=tell,
-                                       walltime=walltime, discard_newer=discard_newer)
+                                       walltime=walltime, discard_newer=discard_newer,
+                                       stoppable=stoppable)
         self.compile_s = 0.0
         self.restored: State | None = None
         self._allow_potential_change, self._potential_change = allow_potential_change, ""
@@ -288,9 +291,11 @@ class Simulation:
     def _start(self) -> None:
         """Lists, forces and thermo row of the state at hand, unless it has them already."""
         if self.result is None:
+            began = time.perf_counter()
             self.rebuild()
             self.compute_forces(Want.TOTALS)
             self._compare_with_checkpoint()
+            self.checkpoints.restarted(time.perf_counter() - began)
             self._show(0)
             self.outputs.write(self.step, self.step * self.deck.run.timestep, self.box, self.atoms)
             self.timers.reset()

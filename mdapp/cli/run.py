@@ -67,10 +67,20 @@ def run(
       mpirun -n 2 mdapp run examples/lj_melt/deck.toml --json report.json
       mdapp run deck.toml --set checkpoint.every=500 --restart auto
 
+    \b
+    A run heeds, whether its deck asks for checkpoints or not:
+      SIGUSR1                 write a checkpoint, go on
+      SIGTERM                 write a checkpoint, stop (exit code 10); a second one: stop at once
+      a file STOP in --out    the same; it may say "now" (without one) or a step number
+    SIGINT (Ctrl-C) is as SIGTERM where the deck or the command line asks for checkpoints, and
+    interrupts the run where they do not.  A request is obeyed within a few seconds, by all ranks at
+    one step, whichever rank got the signal.  Open MPI's mpirun passes SIGUSR1 on to its ranks;
+    SIGTERM it follows by SIGKILL a second later: signal the ranks instead, or write STOP.
+
     Exit codes: 0 done, 2 bad input or a run that blew up, 3 internal error.  With checkpoints: 1
     none is whole, 4 storage cannot be accessed, 5 the folder is another job's, 6 unknown format,
     7 nothing to restart from, 10 stopped early with a checkpoint, 11 without one, 13 too many
-    checkpoints failed.
+    checkpoints failed, 128 + n by a second signal n.
     """  # noqa: D301 - the parser looks for a backspace character, where lines are kept as they are
     from mdapp.parallel.agree import agree
     from mdapp.parallel.world import world
@@ -90,7 +100,7 @@ def run(
     sim = Simulation(deck, comm, folder, on_thermo=show.thermo, on_step=lambda _: show.step(),
                      tell=show.line, restart=restart, walltime=walltime,
                      discard_newer=discard_newer,
-                     allow_potential_change=allow_potential_change)
+                     allow_potential_change=allow_potential_change, stoppable=True)
     show.begin(sim, max(deck.run.steps - sim.step, 0) if steps is None else steps)
     sim.run(steps)
     show.end_bar()
@@ -98,7 +108,7 @@ def run(
     sim.close()
     show.line(closing(sim, report))
     if sim.ending.stop:
-        show.line(f"stopped at step {sim.step}: {sim.ending.reason}; go on with --restart auto")
+        show.line(f"stopped at step {sim.step}: {sim.ending.reason}; {whats_left(sim)}")
     if json_target is not None:
         with agree(comm):
             if comm.rank == 0:
@@ -128,6 +138,16 @@ def closing(sim: Any, report: dict[str, Any]) -> str:
     from mdapp.perf.report import closing_lines
 
     return closing_lines(report, sim.units.time_label)
+
+
+def whats_left(sim: Any) -> str:
+    """What a user can do after a run that stopped early."""
+    kept = [e["step"] for e in sim.checkpoints.written if e["result"] in ("committed", "present")]
+    if kept and kept[-1] == sim.step:
+        return "go on with --restart auto"
+    if kept:
+        return f"no checkpoint of it; --restart auto goes on from step {kept[-1]}"
+    return "without a checkpoint"
 
 
 class Console:

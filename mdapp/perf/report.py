@@ -41,6 +41,7 @@ def run_report(sim: Simulation) -> dict[str, Any]:
         "phases": sim.timers.over_ranks(comm, loop_s),
         "per_rank": {name: over_ranks(comm, value) for name, value in local.items()},
         "thermo": sim.thermo.rows, "checkpoints": sim.checkpoints.written,
+        "checkpoint_totals": sim.checkpoints.costs.totals(),
     }
 
 
@@ -87,8 +88,20 @@ def closing_lines(r: dict[str, Any], time_label: str) -> str:
               f"Memory: {r['bytes_per_atom']:.0f} bytes per atom, and "
               f"{r['bytes_fixed'] / r['ranks'] / 2**20:.0f} MiB a rank before the first",
               f"Compile (or load compiled code): {r['compile_s']:.2f} s; "
-              f"set-up: {r['setup_s']:.2f} s"]
+              f"set-up: {r['setup_s']:.2f} s", *checkpoint_lines(r)]
     return "\n".join(lines)
+
+
+def checkpoint_lines(r: dict[str, Any]) -> list[str]:
+    """What the checkpoints of a run cost it; nothing if it had none."""
+    if not r["checkpoints"]:
+        return []
+    t = r["checkpoint_totals"]
+    slower = f", steps took {t['slow_down_s']:.3g} s longer" if t["slow_down_s"] else ""
+    return [f"Checkpoints: {t['committed']} committed, {t['failed']} failed, {t['skipped']} "
+            f"skipped; the run stood still for {t['stall_s']:.3g} s "
+            f"({100 * t['stalled_share']:.2g} %){slower}; {t['gbytes_per_s']:.3g} GB/s written, "
+            f"{t['perceived_gbytes_per_s']:.3g} GB/s as the run saw it"]
 
 
 def si(value: float) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import time
 import uuid as uuids
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +71,7 @@ class Committer:
     read_only : whether the folder can only be read
     metrics_path : log of all attempts
     log : told on rank 0 what went wrong without harm
+    of_run : what the run adds to the line of an attempt
 
     Attributes
     ----------
@@ -81,11 +82,13 @@ class Committer:
     def __init__(
         self, place: Place, lock: DirectoryLock, run_uuid: str, read_only: bool,
         metrics_path: Path, log: Callable[[str], None],
+        of_run: Callable[[], Mapping[str, Any]] = dict,
     ):  # fmt: skip
         self._place, self._lock, self._run_uuid = place, lock, run_uuid
         self._comm, self._fs = place.comm, place.fs
         self._directory, self._options = place.directory, place.options
         self._read_only, self._metrics_path, self._log = read_only, metrics_path, log
+        self._of_run = of_run
         self.failures, self.parent = 0, ""
         self._crashed = self._trusted = False
         self._software = software()
@@ -392,7 +395,7 @@ class Committer:
         spent = np.array([total, stall])
         self._comm.Allreduce(MPI.IN_PLACE, spent, MPI.MAX)
         total, stall = spent.tolist()
-        phases = spread_over_ranks(self._comm, seconds)
+        phases, of_run = spread_over_ranks(self._comm, seconds), self._of_run()
         known = (0, 0, 0, 0) if outcome.result == "failed" else order.sizes
         nbytes, files, blocks, natoms = known
         outcome.metrics = self._comm.bcast({
@@ -404,7 +407,7 @@ class Committer:
             "total_s": total, "stall_s": stall, "when": time.time(),
             "perceived_gbytes_per_s": gbytes_per_s(nbytes, stall),
             "gbytes_per_s": order.gbytes_per_s,
-            "retries": order.retries, "errors": order.errors,
+            "retries": order.retries, "errors": order.errors, **of_run,
         }, 0)  # fmt: skip
         if self._comm.rank == 0 and not self._read_only:
             trouble = append_line(self._fs, self._metrics_path, outcome.metrics)

@@ -14,6 +14,8 @@ than once. With them, to third order,
 The d that counts is what the simulation sees: the stall of a synchronous checkpoint, not the bytes
 it wrote; for a background writer the stall and the slow-down while it wrote. It is measured, not
 asked for: the first checkpoint is taken early for its cost, and each later one corrects the mean.
+A background writer must be through before the next one begins, so that tau is never less than what
+it took.
 
 J. W. Young, doi 10.1145/361147.361115; J. T. Daly, doi 10.1016/j.future.2004.11.016.
 """
@@ -75,6 +77,8 @@ class AutoInterval:
     ----------
     cost_s
         Running mean of the measured costs; None before the first.
+    flush_s
+        How long the last one was written in the background.
     """
 
     def __init__(
@@ -82,10 +86,12 @@ class AutoInterval:
     ):
         self.mtbf_s, self.shortest_s, self.longest_s = mtbf_s, shortest_s, longest_s
         self.cost_s: float | None = None
+        self.flush_s = 0.0
         self._measured = 0
 
-    def measure(self, cost_s: float) -> None:
-        """Add what one checkpoint cost the simulation, s."""
+    def measure(self, cost_s: float, flush_s: float = 0.0) -> None:
+        """Add what one checkpoint cost the simulation, and how long it was in the background, s."""
+        self.flush_s = flush_s
         self._measured = min(self._measured + 1, MEMORY)
         mean = self.cost_s if self.cost_s is not None else cost_s
         self.cost_s = mean + (cost_s - mean) / self._measured
@@ -95,7 +101,8 @@ class AutoInterval:
         """The interval to use now."""
         if self.cost_s is None:
             return self.shortest_s
-        return min(max(daly_interval(self.cost_s, self.mtbf_s), self.shortest_s), self.longest_s)
+        tau = daly_interval(self.cost_s, self.mtbf_s)
+        return min(max(tau, self.shortest_s, self.flush_s), self.longest_s)
 
     def describe(self) -> str:
         """Inputs and result in one line."""

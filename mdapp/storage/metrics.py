@@ -2,13 +2,16 @@
 
 Seconds of each phase are given as least, mean and largest over the ranks. Two bandwidths matter and
 differ: `gbytes_per_s`, raw, from the first write to the last fsync, says what the storage can do;
-`perceived_gbytes_per_s` divides by the time the simulation stood still.
+`perceived_gbytes_per_s` divides by the time the simulation stood still. The run adds what only it
+knows: `canonical_s`, the wall times of its steps, `slow_down_s` (`mdapp.perf.step_times`).
+
+A checkpoint that was not begun, since another was in flight, has a line as well. So has a restart.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,12 +54,43 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
-        """Entry of `checkpoints` in the report of a run."""
-        m = self.metrics
-        largest: dict[str, Any] = {k: m[k]["max"] for k in ("write_s", "fsync_s") if k in m}
-        names = ("bytes", "files", "stall_s", "gbytes_per_s", "perceived_gbytes_per_s")
-        return {"step": self.step, "result": self.result, **largest,
-                **{k: m[k] for k in names if k in m}}  # fmt: skip
+        """Entry of `checkpoints` in the report of a run: the line of the log, shortened.
+
+        Of phases the largest of all ranks is left.
+        """
+        line = {"step": self.step, "result": self.result, **self.metrics}
+        return {k: v["max"] if k in PHASES else v for k, v in line.items() if k != "when"}
+
+
+def totals(entries: Sequence[Mapping[str, Any]], run_s: float) -> dict[str, Any]:
+    """Sums over the checkpoints of a run.
+
+    Parameters
+    ----------
+    entries
+        As `Outcome.summary`, and of those that were not written `step` and `result`.
+    run_s
+        Wall time of the run, s.
+    """
+    def count(*results: str) -> int:
+        return sum(e["result"] in results for e in entries)
+
+    def total(name: str) -> float:
+        return float(sum(e.get(name, 0.0) for e in entries))
+
+    written = [e for e in entries if e.get("gbytes_per_s")]
+    nbytes = sum(e["bytes"] for e in written)
+    stall_s = total("stall_s")
+    return {
+        "committed": count("committed", "undurable"), "failed": count("failed"),
+        "skipped": count("skipped", "coalesced"), "bytes": nbytes,
+        "stall_s": stall_s, "canonical_s": total("canonical_s"),
+        "slow_down_s": total("slow_down_s"),
+        "stalled_share": stall_s / run_s if run_s > 0 else 0.0,
+        "gbytes_per_s": gbytes_per_s(
+            nbytes, sum(e["bytes"] / e["gbytes_per_s"] for e in written) / 1e9),
+        "perceived_gbytes_per_s": gbytes_per_s(nbytes, stall_s),
+    }  # fmt: skip
 
 
 def spread_over_ranks(comm: MPI.Comm, seconds: Mapping[str, float]) -> dict[str, dict[str, float]]:

@@ -12,6 +12,7 @@ compared after the reading and again after the handing out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
@@ -99,6 +100,17 @@ def header(manifest: Manifest) -> State:
         decomposition=manifest.decomposition, deck=plain["deck"], invariants=plain["invariants"],
         outputs=manifest.outputs,
     )  # fmt: skip
+
+
+def restart_bytes(state: State, ranks: int, round_bytes: int = ROUND_BYTES) -> int:
+    """Most that a restart takes on a rank: share, and what is sent and received in rounds.
+
+    Parameters
+    ----------
+    state : without atoms, as `header` gives it
+    """
+    atom = sum(a.itemsize * math.prod(a.shape[1:]) for a in state.fields.values())
+    return 3 * atom * -(-state.natoms // ranks) + 2 * round_bytes
 
 
 class Restart:
@@ -204,8 +216,7 @@ class Restart:
 
     def _check_memory(self, manifest: Manifest) -> None:
         limit = self.options.max_restart_memory
-        atom = sum(f.atom_bytes for f in manifest.fields)
-        need = 3 * atom * -(-manifest.natoms // self.comm.size) + 2 * self.round_bytes
+        need = restart_bytes(header(manifest), self.comm.size, self.round_bytes)
         if limit and need > limit:
             raise InputError(
                 f"checkpoint.max_restart_memory = {limit}: a restart on {self.comm.size} ranks "

@@ -49,6 +49,13 @@ class Signals:
     Outside the main thread Python takes no handlers; then the block does nothing. A signal that
     the process was started to ignore (`nohup`, a background job of a shell) stays ignored.
 
+    Parameters
+    ----------
+    clock
+        Seconds.
+    interrupts
+        Whether SIGINT is among them.
+
     Attributes
     ----------
     wish : Wish
@@ -57,17 +64,18 @@ class Signals:
         The signal that asked to stop.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, clock: Callable[[], float] = time.monotonic, interrupts: bool = True):
         self.wish, self.number = Wish.NOTHING, 0
-        self._clock, self._first = clock, 0.0
+        self._clock, self._first, self._interrupts = clock, 0.0, interrupts
         self._checkpoint = False
         self._former: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
             self._install(signal.SIGUSR1, self._on_checkpoint)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._install(number, self._on_stop)
+            self._install(signal.SIGTERM, self._on_stop)
+            if self._interrupts:
+                self._install(signal.SIGINT, self._on_stop)
         return self
 
     def __exit__(

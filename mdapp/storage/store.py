@@ -13,10 +13,12 @@ raises the same error on all ranks; older checkpoints are not touched, and the r
 from __future__ import annotations
 
 import errno
+import time
 import uuid as uuids
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from mpi4py import MPI
 
@@ -49,6 +51,20 @@ READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 Log = Callable[[str], None]
 
 
+def candidates(comm: MPI.Comm, directory: Path, fs: FileSystem = REAL) -> list[str]:
+    """Names in a folder that a restart would look at, newest first; collective.
+
+    The folder need not exist, and is not locked.
+    """
+
+    def names() -> list[str]:
+        found = fs.listdir(directory) if fs.exists(directory) else []
+        steps = [n for n in found if step_of(n) is not None]
+        return sorted(steps, key=lambda n: step_of(n) or 0, reverse=True)
+
+    return on_root(comm, names, f"listing {directory}")
+
+
 class CheckpointStore:
     """A folder of checkpoints, locked for one job; every method is collective.
 
@@ -59,6 +75,7 @@ class CheckpointStore:
     options : how to write and keep
     fs : the door to the operating system
     metrics_path : log of all attempts; default beside the folder
+    of_run : what the run adds to the line of an attempt; called on all ranks, may be collective
     node : number of this rank's node, where it is known better than by shared memory
     break_lock : take the lock of a job on another node that is known to be dead
     log : told on rank 0 what went wrong without harm
@@ -86,6 +103,7 @@ class CheckpointStore:
         fs: FileSystem = REAL,
         *,
         metrics_path: Path | None = None,
+        of_run: Callable[[], Mapping[str, Any]] = dict,
         node: int | None = None,
         break_lock: bool = False,
         log: Log = lambda message: None,
@@ -116,7 +134,7 @@ class CheckpointStore:
         )  # fmt: skip
         self._group = group
         self._committer = Committer(
-            place, self._lock, self.run_uuid, self.read_only, self._metrics_path, log
+            place, self._lock, self.run_uuid, self.read_only, self._metrics_path, log, of_run
         )
         asynchronous = self.options.mode == "async"
         self.background = Background(self._committer, place) if asynchronous else None
@@ -211,12 +229,7 @@ class CheckpointStore:
 
     def candidates(self) -> list[str]:
         """Names that a restart would look at, newest first, whatever is inside."""
-
-        def names() -> list[str]:
-            found = [n for n in self.fs.listdir(self.directory) if step_of(n) is not None]
-            return sorted(found, key=lambda n: step_of(n) or 0, reverse=True)
-
-        return on_root(self.comm, names, f"listing {self.directory}")
+        return candidates(self.comm, self.directory, self.fs)
 
     def committed(self) -> list[Committed]:
         """Committed checkpoints of the folder, newest first."""
@@ -315,9 +328,29 @@ class CheckpointStore:
             mark_verified(self.directory, manifest.step, manifest.uuid, self.fs)
         except OSError as error:
             self._log(f"{self.directory}: not noted as verified: {error}")
-        line = {"event": "restart", "step": manifest.step, "uuid": manifest.uuid,
-                "ranks": self.comm.size, "fallback_depth": len(restored.fallbacks),
-                "fallbacks": restored.fallbacks, **restored.metrics}  # fmt: skip
-        trouble = append_line(self.fs, self._metrics_path, line)
+
+    def record_restart(self, restored: Restored, forces_s: float) -> dict[str, Any]:
+        """Add a restart to the log of checkpoints, once the run has its forces; returns the line.
+
+        Parameters
+        ----------
+        forces_s
+            Seconds that lists and forces took, on this rank.
+        """
+        step = restored.manifest.step
+        newest = max((step_of(name) or 0 for name in restored.fallbacks), default=step)
+        line = {"event": "restart", "step": step, "uuid": restored.manifest.uuid,
+                "path": str(restored.path), "ranks": self.comm.size,
+                "fallback_depth": len(restored.fallbacks), "fallbacks": restored.fallbacks,
+                "steps_lost": max(newest - step, 0), **restored.metrics,
+                "forces_s": self.comm.allreduce(forces_s, op=MPI.MAX)}  # fmt: skip
+        self.record(line)
+        return line
+
+    def record(self, line: Mapping[str, Any]) -> None:
+        """Add a line to the log of checkpoints, on rank 0."""
+        if self.comm.rank or self.read_only:
+            return
+        trouble = append_line(self.fs, self._metrics_path, {"when": time.time(), **line})
         if trouble:
             self._log(trouble)

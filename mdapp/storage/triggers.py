@@ -100,7 +100,8 @@ class Slot(enum.IntEnum):
 class Schedule:
     """Decides after each step; every method is collective.
 
-    Use it as a context manager around the loop: it then handles SIGUSR1, SIGTERM and SIGINT.
+    Use it as a context manager around the loop: it then handles SIGUSR1, SIGTERM and SIGINT (this
+    one if `interrupts`).
 
         with Schedule(comm, options, folder, first_step=step) as schedule:
             ...
@@ -123,6 +124,8 @@ class Schedule:
         Asked at poll steps what this rank's background writer does.
     tell
         Called on rank 0 with a line for the log.
+    interrupts
+        Whether Ctrl-C asks for a checkpoint and a stop; otherwise it interrupts, as everywhere.
     margin_s, clock, fs
         Time kept in reserve at the end, the clock (s), and the file system of the stop file.
     """
@@ -137,6 +140,7 @@ class Schedule:
         seconds_left: float | None = None,
         writer: Callable[[], WriterState] = WriterState,
         tell: Callable[[str], None] = lambda line: None,
+        interrupts: bool = True,
         margin_s: float = MARGIN_S,
         clock: Callable[[], float] = time.monotonic,
         fs: FileSystem = REAL,
@@ -145,7 +149,7 @@ class Schedule:
         self._writer, self._tell, self._margin_s = writer, tell, margin_s
         now = clock()
         self._end = math.inf if seconds_left is None else now + seconds_left
-        self._signals = Signals(clock)
+        self._signals = Signals(clock, interrupts)
         self._file = StopFile(folder, fs) if folder is not None and comm.rank == 0 else None
         self._auto = AutoInterval(options.mtbf) if options.interval == "auto" else None
         self._failures = 0
@@ -192,7 +196,9 @@ class Schedule:
             return NOTHING
         return self._attend(step)
 
-    def committed(self, stall_s: float, total_s: float) -> None:
+    def committed(
+        self, stall_s: float, total_s: float, slow_down_s: float = 0.0, flush_s: float = 0.0
+    ) -> None:
         """Learn that a checkpoint was committed.
 
         Parameters
@@ -201,11 +207,15 @@ class Schedule:
             What it cost the simulation, s, the largest of all ranks.
         total_s
             From its begin to its commit, s, the largest of all ranks.
+        slow_down_s
+            What the steps took longer while it was written beside them, s, the same on all ranks.
+        flush_s
+            How long it was written beside the run, s.
         """
         self._failures = 0
         self._past(stall_s, total_s)
         if self._auto is not None:
-            self._auto.measure(stall_s)
+            self._auto.measure(stall_s + slow_down_s, flush_s)
             if self._comm.rank == 0:
                 self._tell(self._auto.describe())
 

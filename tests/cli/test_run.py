@@ -78,6 +78,7 @@ KEYS = {
     "phases",
     "thermo",
     "checkpoints",
+    "checkpoint_totals",
 }
 PHASES = ["force", "neighbor", "halo", "integrate", "output", "checkpoint", "other"]
 LOOP = re.compile(r"^Loop time of (\S+) on (\d+) procs for (\d+) steps with (\d+) atoms$", re.M)

@@ -183,7 +183,7 @@ def test_ranks_out_of_step_and_one_slow_writer(mpirun, folder: Path, overrun: st
     elif overrun == "skip":
         assert "skipped" in ends.values()
     else:
-        assert len(ends) == len(committed) < 12
+        assert len(committed) < 12 and set(ends.values()) == {"committed", "coalesced"}
     with CheckpointStore(MPI.COMM_SELF, folder / "checkpoints") as store:
         newest = store.restart(None, owner_anywhere)
     assert newest.state.step == 60 and not newest.fallbacks

@@ -245,11 +245,18 @@ def test_one_that_is_put_off_is_written_when_the_writer_is_free(
             time.sleep(0.01)
 
     deck = build_deck({**DECK, "checkpoint": table})
-    sim = Simulation(deck, COMM, folder, on_step=hold)
+    said: list[str] = []
+    sim = Simulation(deck, COMM, folder, on_step=hold, tell=said.append)
     sim.run()
     sim.close()
-    steps = [e["step"] for e in sim.checkpoints.written]
-    assert all(e["result"] == "committed" for e in sim.checkpoints.written)
+    assert [line for line in said if line.startswith("checkpoint of step 20: that of step 10 is")
+            and "put off" in line]
+    log = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    assert [(e["step"], e["in_flight"], e["overruns"]) for e in log
+            if e["result"] == "coalesced"][:2] == [(20, 10, 1), (30, 10, 2)]
+    ends = [(e["step"], e["result"]) for e in sim.checkpoints.written]
+    assert [e for e in ends if e[1] == "coalesced"][:2] == [(20, "coalesced"), (30, "coalesced")]
+    steps = [step for step, end in ends if end == "committed"]
     assert steps[0] == 10 and 33 < steps[1] < 40 and 60 in steps
     assert not {20, 30} & set(steps)
 
