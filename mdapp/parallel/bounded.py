@@ -58,16 +58,16 @@ def run_bounded(
         stdout, stderr = process.communicate(timeout=seconds)
         return Finished(process.returncode, stdout, stderr)
     except subprocess.TimeoutExpired:
-        _kill_group(process.pid)
+        kill_group(process.pid)
         stdout, stderr = process.communicate()
         return Finished(None, stdout, stderr)
     except BaseException:
-        _kill_group(process.pid)
+        kill_group(process.pid)
         process.wait()
         raise
 
 
-def _kill_group(pid: int) -> None:
+def kill_group(pid: int) -> None:
     """mpirun's ranks may have groups of their own; it passes a SIGTERM on to them."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
