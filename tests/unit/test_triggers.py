@@ -92,6 +92,26 @@ def test_young_and_daly_of_ten_seconds_a_day() -> None:
     assert round(100 * expected_overhead(10, 24 * HOUR, daly_interval(10, 24 * HOUR)), 1) == 1.5
 
 
+def test_the_interval_is_never_shorter_than_the_writing_beside_the_run() -> None:
+    auto = AutoInterval(24 * HOUR, shortest_s=20, longest_s=2000)
+    auto.measure(10.0, 1500.0)
+    assert auto.seconds == 1500.0
+    auto.measure(10.0, 30.0)
+    assert round(auto.seconds) == 1308
+    auto.measure(10.0, 3000.0)
+    assert auto.seconds == 2000.0, "longest_s is a promise to the user"
+
+
+def test_what_steps_took_longer_beside_a_writer_is_part_of_the_cost() -> None:
+    options = CheckpointOptions(interval="auto", mtbf=24 * HOUR)
+    said: list[str] = []
+    schedule = Schedule(MPI.COMM_SELF, options, tell=said.append)
+    schedule.committed(2.0, 60.0, 8.0, 55.0)
+    facts = schedule.interval_facts
+    assert facts["d"] == 10.0 and round(facts["tau"]) == 1308
+    assert "cost 10 s" in said[-1]
+
+
 def test_daly_is_the_mean_time_between_failures_for_a_cost_beyond_twice_that() -> None:
     assert daly_interval(7200, HOUR) == HOUR
     assert daly_interval(1e9, HOUR) == HOUR
