@@ -34,7 +34,6 @@ from mdapp.errors import InputError
 from mdapp.model.atoms import Atoms
 from mdapp.parallel.agree import agree, is_agreed
 from mdapp.perf.timers import process_age
-from mdapp.run_state import state_of as state_of
 from mdapp.storage.background import Background
 from mdapp.storage.errors import CheckpointError, LockedError, StorageAccessError
 from mdapp.storage.metrics import Outcome

@@ -22,9 +22,9 @@ from collections.abc import Callable
 import numpy as np
 from mpi4py import MPI
 
-from mdapp.checkpointing import state_of
 from mdapp.deck import build_deck
 from mdapp.perf.memory import peak_bytes, reset_peak, resident_bytes
+from mdapp.run_state import state_of
 from mdapp.simulation import Simulation
 from mdapp.storage.background import Background
 from mdapp.storage.metrics import Outcome
