@@ -1,4 +1,4 @@
-"""K2, K3, W1, W2: whole jobs are killed, asked to stop, started twice; under the real launcher.
+"""K2, K3, W1, W2, X1: whole jobs are killed, asked to stop, started twice; under the real launcher.
 
 The oracle of each: what was committed verifies, the next start goes on from it, and the end is that
 of a run which nobody disturbed, to the last bit of the state hash.
@@ -15,8 +15,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from mpi4py import MPI
 
-from mdapp.parallel.launcher import mpirun_environment
+from mdapp.parallel.launcher import mpirun_command, mpirun_environment
 from mdapp.storage.files import REAL
 from mdapp.storage.retention import list_committed
 from tests.conftest import ROOT
@@ -58,10 +59,11 @@ def folder() -> Iterator[Path]:
 class Job:
     """`mdapp run` on two ranks, in a process group of its own, with its output in a file."""
 
-    def __init__(self, ranks: Callable[[int], list[str]], folder: Path, *words: str):
+    def __init__(self, ranks: Callable[[int], list[str]], folder: Path, *words: str,
+                 python: str = sys.executable):
         self.folder, self.out = folder, folder / "out"
         self._log = (folder / "log").open("w+")
-        command = [*ranks(2), sys.executable, "-m", "mdapp", "run", str(folder / "melt.toml"),
+        command = [*ranks(2), python, "-m", "mdapp", "run", str(folder / "melt.toml"),
                    "--json", str(folder / "report.json"), *words]  # fmt: skip
         if "--out" not in words:
             command += ["--out", str(self.out)]
@@ -179,6 +181,49 @@ def test_a_signal_to_the_launcher(folder: Path, mpirun_command_of) -> None:
                 "--set", f"run.steps={committed[-1] + 10}")  # fmt: skip
     assert again.ends() == 0, again.text()
     assert f"(step {committed[-1]}, written by 2 ranks)" in again.text()
+
+
+@pytest.fixture
+def mpich() -> tuple[Callable[[int], list[str]], str]:
+    """Launcher and interpreter of the environment that `make demo` sets up with MPICH's wheel."""
+    beside = ROOT / ".venv-demo" / "bin"
+    if not (beside / "mpirun").exists():
+        pytest.skip("needs MPICH as a second MPI: make demo sets it up in .venv-demo")
+    return lambda n: mpirun_command(n, str(beside / "mpirun")), str(beside / "python")
+
+
+@pytest.mark.parametrize("target", ["rank", "launcher"])
+def test_a_signal_under_mpich(folder: Path, mpich, mpirun_command_of, target: str) -> None:
+    """K3 under another launcher; then its checkpoint goes on under the one of this environment."""
+    ranks, python = mpich
+    job = Job(ranks, folder, *ENDLESS, python=python)
+    job.wait_for_checkpoint()
+    os.kill(job.process.pid if target == "launcher" else job.ranks()[1], signal.SIGTERM)
+    assert job.ends() == 10 or target == "launcher", job.text()
+    newest = verify(job.out / "checkpoints")[-1]
+    more = Job(mpirun_command_of, folder, "--restart", "auto",
+               "--set", f"run.steps={newest + 10}")  # fmt: skip
+    assert more.ends() == 0, more.text()
+    assert f"(step {newest}, written by 2 ranks)" in more.text()
+
+
+def test_the_launcher_of_another_mpi(folder: Path, mpich) -> None:
+    """X1: refused at the start, with the reason; not two copies of one run in one folder."""
+    ranks, _ = mpich
+    if "MPICH" in MPI.Get_library_version():
+        pytest.skip("this environment has the same MPI")
+    job = Job(ranks, folder)
+    assert job.ends() == 2 and "full copy" in job.text(), job.text()
+    assert "Traceback" not in job.text() and not job.out.exists()
+
+
+def test_what_another_launcher_leaves_in_the_environment(python, folder: Path) -> None:
+    """X1, by the variables alone."""
+    both = ({"PMI_SIZE": "2", "PMI_RANK": "0", "MPI_LOCALNRANKS": "2", "MPI_LOCALRANKID": "0"},
+            {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0"})  # fmt: skip
+    env = both["MPICH" in MPI.Get_library_version()]
+    end = python(["-m", "mdapp", "run", str(folder / "melt.toml"), "--out", "out"], env=env)
+    assert end.code == 2 and "full copy" in end.stderr and "Traceback" not in end.stderr
 
 
 def test_usr1_writes_and_goes_on(folder: Path, mpirun_command_of) -> None:
