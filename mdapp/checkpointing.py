@@ -35,7 +35,10 @@ from mdapp.model.atoms import Atoms
 from mdapp.parallel.agree import agree, is_agreed
 from mdapp.perf.timers import process_age
 from mdapp.storage.background import Background
+from mdapp.storage.catalogue import checkpoint_folder, is_checkpoint
+from mdapp.storage.consensus import on_root
 from mdapp.storage.errors import CheckpointError, LockedError, StorageAccessError
+from mdapp.storage.files import REAL
 from mdapp.storage.metrics import Outcome
 from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.restore import Restored, restart_bytes
@@ -138,18 +141,30 @@ class Checkpoints:
         owner : wrapped positions (n, 3) to ranks (n,)
         """
         assert self.store is not None
-        path = None if self.restart == AUTO else self.restart
 
         def look(header: State) -> None:
             need = restart_bytes(header, self.comm.size)
             self.tell(f"restart: {header.natoms} atoms, at most {need / 2**20:.0f} MiB a rank")
             accept(header)
 
-        found = self.store.restart(path, owner, accept=look, discard_newer=self.discard_newer)
+        found = self.store.restart(self._meant(), owner, accept=look,
+                                   discard_newer=self.discard_newer)
         self._found = found
         self.tell(f"restart from {found.path} (step {found.state.step}, written by "
                   f"{found.manifest.decomposition['ranks']} ranks)")
         return found.state
+
+    def _meant(self) -> Path | None:
+        """Where to begin from: None for the newest of the store; of a run's folder, those in it."""
+        if self.restart is None or self.restart == AUTO:
+            return None
+        path = Path(self.restart)
+
+        def look() -> Path:
+            folder = REAL.is_directory(path) and not is_checkpoint(path)
+            return checkpoint_folder(path) if folder else path
+
+        return on_root(self.comm, look, f"restart from {path}")
 
     def restarted(self, forces_s: float) -> None:
         """Note how the restart went, if the run began with one, in the log of checkpoints."""

@@ -213,11 +213,11 @@ class Simulation:
             if decision is not NOTHING and self._obey(decision):
                 break
         self._check_healthy()
+        if self.checkpoints.want_last(self.step) and not self.ending.stop:
+            self.checkpoint()
         self.comm.Barrier()
         self.loop_s += time.perf_counter() - began
         self.steps_done += self.step - first
-        if self.checkpoints.want_last(self.step) and not self.ending.stop:
-            self.checkpoint()
         self._own_arrays()
 
     def _obey(self, decision: Decision) -> bool:

@@ -108,7 +108,8 @@ def description(path: Path, m: Manifest, neighbours: Sequence[Entry]) -> list[st
         ("checkpoint", path.name),
         ("step", f"{m.step}, time {m.time:g} in steps of {m.dt:g} ({m.units} units)"),
         ("atoms", f"{m.natoms}: " + ", ".join(
-            f"{count} {name}" for name, count in zip(m.species, m.natoms_by_type, strict=True))),
+            f"{count} of type {name}"
+            for name, count in zip(m.species, m.natoms_by_type, strict=True))),
         ("box", "; ".join(" ".join(f"{v:g}" for v in row) for row in m.box.edges.tolist())
          + " from " + " ".join(f"{v:g}" for v in m.box.lo.tolist())
          + ", " + " ".join("p" if p else "f" for p in m.box.periodic.tolist())),

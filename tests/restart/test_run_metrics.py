@@ -13,6 +13,7 @@ from mdapp.deck import build_deck
 from mdapp.errors import InputError
 from mdapp.perf.report import checkpoint_lines
 from mdapp.simulation import Simulation
+from mdapp.storage.errors import NothingToRestartError
 from mdapp.storage.metrics import PHASES, SCHEMA
 from mdapp.storage.names import METRICS, step_name
 from mdapp.storage.store import CheckpointStore
@@ -127,3 +128,21 @@ def test_a_restart_that_needs_too_much_memory(tmp_path: Path) -> None:
     finished(simulation(tmp_path, 10))
     with pytest.raises(InputError, match=r"max_restart_memory = 1000000: .*use more ranks"):
         simulation(tmp_path, restart="auto", checkpoint={"max_restart_memory": 1_000_000})
+
+
+def test_the_folder_of_a_run_means_the_checkpoints_in_it(tmp_path: Path) -> None:
+    """As for `mdapp ckpt`."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    finished(simulation(first, 20))
+    for path in (first, first / "checkpoints", first / "checkpoints" / step_name(20)):
+        sim = simulation(second, restart=str(path))
+        assert sim.step == 20
+        sim.close()
+    with pytest.raises(NothingToRestartError, match="no such folder"):
+        simulation(second, restart=str(tmp_path / "third"))
+
+
+def test_the_last_checkpoint_is_part_of_the_loop(tmp_path: Path) -> None:
+    report = finished(simulation(tmp_path, 15, checkpoint={"every": 100}))
+    [entry] = report["checkpoints"]
+    assert entry["stall_s"] < report["phases"]["checkpoint"]["max"] <= report["loop_s"]
