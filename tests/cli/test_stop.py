@@ -1,4 +1,4 @@
-"""K3: signals and the stop file, sent to jobs as users and schedulers send them."""
+"""K3: signals and the stop file at runs that ask for no checkpoints, and at some that do."""
 
 import os
 import signal
@@ -43,17 +43,6 @@ class Job:
 
     def ended(self) -> int:
         return self.process.wait(LIMIT_S)
-
-    def ranks(self) -> list[int]:
-        """Processes that have no children, which are the ranks."""
-        found, look = [], [self.process.pid]
-        while look:
-            pid = look.pop()
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            look += map(int, children)
-            if not children:
-                found.append(pid)
-        return sorted(found)
 
     @property
     def steps(self) -> list[int]:
@@ -124,12 +113,3 @@ def test_sigusr1_then_the_stop_file(start, mpirun_command_of, mpirun) -> None:
     assert (job.run_dir / "STOP.done").exists() and not (job.run_dir / "STOP").exists()
     end = mpirun(3, ["-m", "mdapp", "run", "melt.toml", "--steps", "5", "--restart", "auto"])
     assert end.code == 0 and f"(step {job.steps[1]}, written by 2 ranks)" in end.stdout, end.stderr
-
-
-def test_sigterm_at_one_rank_stops_all(start, mpirun_command_of) -> None:
-    job = start(mpirun_command_of(2))
-    ranks = job.ranks()
-    assert len(ranks) == 2
-    os.kill(ranks[1], signal.SIGTERM)
-    assert job.ended() == 10, job.log.read_text()
-    assert len(job.steps) == 1
