@@ -25,6 +25,30 @@ def _node_or_ranks(value: Any) -> Any:
     raise PydanticCustomError("group", 'must be "node" or a number of ranks from 1 on')
 
 
+class Levels(Section):
+    """Multi-level checkpoints: each node's own storage, a partner node's, and checkpoint.dir."""
+
+    local: Name
+    """Folder on storage of each node's own, such as /dev/shm/mdapp; {node}: the node's number."""
+    partner_every: Count = 1
+    """How many local checkpoints one of which is copied to the partner node; 0: none."""
+    drain_every: Count = 1
+    """How many local checkpoints one of which is drained to dir; 0: only a run's last goes there.
+    """
+    keep_local: Annotated[int, Field(ge=2, le=2**31 - 1)] = 2
+    """Newest checkpoints that are kept on a node; there must be room for one more."""
+    ranks_per_node: Count = 0
+    """Consecutive ranks that count as one node; 0: those that share memory."""
+
+    def _problems(self) -> Problems:
+        rest = self.local.replace("{node}", "")
+        if "{" in rest or "}" in rest:
+            yield "local", "{node}, the number of the node, is all that braces can hold"
+        elif self.ranks_per_node and rest == self.local:
+            yield "local", ("must contain {node}, because ranks_per_node makes several nodes of "
+                            "one machine, and each needs a folder of its own")
+
+
 class Checkpoint(Section):
     """Checkpoints of the run."""
 
@@ -68,17 +92,17 @@ class Checkpoint(Section):
     overrun: Literal["wait", "skip", "coalesce"] = "wait"
     """mode = async: what a checkpoint does that falls due while another is in flight."""
     max_write_bandwidth: Least0 = 0.0
-    """mode = async: bytes/s that the writer of a rank may write; 0: no limit."""
+    """mode = async, levels: bytes/s that the writer of a rank may write; 0: no limit."""
     writer_cpus: Annotated[tuple[Annotated[int, Field(ge=0, le=2**20)], ...],
                            Field(strict=False)] = ()
-    """mode = async: cpus that the background writer may use; empty: any."""
+    """mode = async, levels: cpus that the background writer may use; empty: any."""
 
     canonical: bool = True
     """Whether atoms are put into canonical order, so that a restart continues bitwise."""
     verify_after_write: bool | None = None
     """Whether a checkpoint is read back before it counts; default: only where layout = shared."""
-    levels: Annotated[tuple[Name, ...], Field(strict=False)] = ()
-    """Folders of node-local storage that are written first and drained to dir; empty: none."""
+    levels: Levels | None = None
+    """Node-local storage that is written first and drained to dir; default: none."""
 
     keep_last: Annotated[int, Field(ge=2, le=2**31 - 1)] = 3
     """Newest checkpoints that are kept."""
@@ -127,5 +151,8 @@ class Checkpoint(Section):
         if self.transport == "collect" and self.mode == "async" and shares:
             yield "transport", ("not with mode = async, whose writer sends no messages; use "
                                 "mode = sync, or layout = sharded")
+        if self.levels is not None and self.mode == "async":
+            yield "mode", ("not with levels, whose drain writes in the background already; remove "
+                           "one of them")
         if self.engine == "h5py" and self.mode == "async":
             yield "engine", "not with mode = async, whose writer makes no HDF5 calls; use pwrite"

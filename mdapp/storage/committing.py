@@ -111,7 +111,7 @@ class Committer:
         order = self.order(state, "sync")
         try:
             if self.prepare(order):
-                self._write_twice(order)
+                self.write_prepared(order)
         except CheckpointError as error:
             raise self.failed(order, error) from None
         return self.succeeded(order)
@@ -273,8 +273,8 @@ class Committer:
         check_engine(self._comm, self._fs, self._directory, self._place.engine, limit)
         self._trusted = True
 
-    def _write_twice(self, order: Order) -> None:
-        """Write; once more into a new directory if durability failed, since fsync cannot be."""
+    def write_prepared(self, order: Order) -> None:
+        """Steps 1 to 9; once more, elsewhere, if durability failed, since fsync cannot be."""
         try:
             self._commit(order)
         except DurabilityError as error:
@@ -381,7 +381,7 @@ class Committer:
                 "invariants": {**state.invariants, "ranges": survey.ranges,
                                "finite": survey.finite},
                 "software": self._software,
-                "storage": {**self._place.disk.as_json(), "level": "parallel"},
+                "storage": {**self._place.disk.as_json(), **order.storage},
                 "timings": {k: round(v, 6) for k, v in sorted(order.clock.seconds.items())},
             },
             outputs=tuple(dict(o) for o in state.outputs),
@@ -400,6 +400,7 @@ class Committer:
         nbytes, files, blocks, natoms = known
         outcome.metrics = self._comm.bcast({
             "step": outcome.step, "uuid": outcome.uuid, "result": outcome.result,
+            "level": order.storage["level"],
             "layout": place.group.layout, "engine": place.engine, "mode": order.mode,
             "ranks": self._comm.size, "nodes": place.group.nodes,
             "files": files, "blocks": blocks, "atoms": natoms, "bytes": nbytes,

@@ -11,6 +11,7 @@ import re
 MANIFEST = "manifest.json"
 LATEST = "LATEST"
 LOCK = "LOCK"
+LINEAGE = "LINEAGE"
 METRICS = "ckpt-metrics.jsonl"
 CANARY = ".canary-"
 

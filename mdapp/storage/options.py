@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from mdapp.errors import InputError
+from mdapp.storage.levels.options import LevelOptions
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "layout": ("sharded", "aggregated", "shared", "auto"),
@@ -60,7 +61,7 @@ class CheckpointOptions:
     writer_cpus : cpus of a background writer; empty: any
     poll_steps : steps between two looks at signals and writers; 0: about a second
     hints : MPI-IO hints for the layout shared
-    levels : places of a multi-level checkpoint
+    levels : node-local storage that is written first; None: none
     max_fallback : damaged checkpoints that a restart may skip
     max_restart_memory : bytes a rank may use at a restart; 0: no limit
     on_access_error : stop, or fallback to an older checkpoint when one cannot be read
@@ -99,7 +100,7 @@ class CheckpointOptions:
     writer_cpus: tuple[int, ...] = ()
     poll_steps: int = 0
     hints: Mapping[str, str] = field(default_factory=dict)
-    levels: tuple[str, ...] = ()
+    levels: LevelOptions | None = None
     max_fallback: int = 3
     max_restart_memory: int = 0
     on_access_error: str = "stop"
@@ -122,6 +123,14 @@ class CheckpointOptions:
             raise InputError(f"checkpoint.block_atoms = {self.block_atoms}: at most {1 << 24}")
         self._check_group()
         self._check_engine()
+        self._check_levels()
+
+    def _check_levels(self) -> None:
+        if self.levels is not None and self.mode == "async":
+            raise InputError(
+                'checkpoint.mode = "async": not with checkpoint.levels, whose drain writes in the '
+                "background already; remove one of them"
+            )
 
     def _check_group(self) -> None:
         number = isinstance(self.group, int) and not isinstance(self.group, bool)
@@ -174,5 +183,9 @@ class CheckpointOptions:
                 near = difflib.get_close_matches(key, known, 1)
                 hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
                 raise InputError(f"checkpoint.{key}: no such key; {hint}")
-        lists = {k: tuple(v) for k, v in table.items() if k in ("writer_cpus", "levels")}
-        return cls(**{**table, **lists})
+        made: dict[str, Any] = {}
+        if "writer_cpus" in table:
+            made["writer_cpus"] = tuple(table["writer_cpus"])
+        if table.get("levels") is not None:
+            made["levels"] = LevelOptions.from_table(table["levels"])
+        return cls(**{**table, **made})

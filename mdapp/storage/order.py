@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from mdapp.storage.cargo import Cargo
 from mdapp.storage.engines import Clock
@@ -29,6 +30,7 @@ class Order:
     clock : seconds of this rank, by phase
     began : when
     stall_s : for how long the run stood still, s; None: from `began` to the end
+    storage : what the manifest says of where it lies: its level, and its set where it is a part
     retries, errors, sizes, gbytes_per_s : for the log
     """
 
@@ -43,4 +45,5 @@ class Order:
     sizes: tuple[int, int, int, int] = (0, 0, 0, 0)
     gbytes_per_s: float = 0.0
     cargo: Cargo = field(init=False)
+    storage: dict[str, Any] = field(default_factory=lambda: {"level": "parallel"})
     survey: Survey = field(init=False)

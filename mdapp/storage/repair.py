@@ -19,18 +19,15 @@ from pathlib import Path
 from mpi4py import MPI
 
 from mdapp.storage.audit import Level, Verdict, audit
-from mdapp.storage.blocks import place_rows, row_dtype
 from mdapp.storage.catalogue import Entry, catalogue
 from mdapp.storage.consensus import on_root
-from mdapp.storage.container import ALIGNMENT, create_container, plan_container
-from mdapp.storage.crc import crc32
-from mdapp.storage.engines import Clock
+from mdapp.storage.container import ALIGNMENT, create_container
+from mdapp.storage.copying import copy_blocks, plan_copy
 from mdapp.storage.errors import DamagedError
-from mdapp.storage.files import REAL, File, FileSystem, raw
-from mdapp.storage.manifest import FileEntry, Manifest, Writer, encode
+from mdapp.storage.files import REAL, FileSystem
+from mdapp.storage.manifest import FileEntry, Manifest, encode
 from mdapp.storage.names import LATEST, aside_kind, aside_name, step_name, step_of
 from mdapp.storage.publish import make_draft, publish_draft, seal_draft, write_latest
-from mdapp.storage.reading import Part, Share, read_blocks, read_table
 from mdapp.storage.retention import collect_orphans, quarantine
 
 
@@ -158,55 +155,10 @@ def _copy_file(
     fs: FileSystem, path: Path, draft: Path, manifest: Manifest, index: int, uuid: str
 ) -> FileEntry:
     """Make one file anew: fresh head, the blocks of the old one, their table."""
-    entry, sizes = manifest.files[index], [f.atom_bytes for f in manifest.fields]
-    natoms, rows = sum(w.natoms for w in entry.writers), sum(w.rows for w in entry.writers)
+    entry = manifest.files[index]
     attributes = {"uuid": uuid, "shard_index": index, "step": manifest.step}
-    container = plan_container(natoms, rows, manifest.fields, attributes)
-    row_bytes = row_dtype(len(manifest.fields)).itemsize
-    writers: list[Writer] = []
-    atoms_before, table_offset = 0, container.table
+    container = plan_copy(manifest, entry, attributes)
     with create_container(fs, draft / entry.path, container) as file:
-        for writer in entry.writers:
-            offsets = [
-                o + atoms_before * s for o, s in zip(container.offsets, sizes, strict=True)
-            ]
-            copied = _copy_writer(fs, path, file, manifest, entry, writer, offsets, table_offset)
-            writers.append(copied)
-            atoms_before += writer.natoms
-            table_offset += writer.rows * row_bytes
+        made = copy_blocks(fs, path, manifest, entry, file, container)
         file.fsync()
-    return replace(
-        entry, size=container.size, head_len=len(container.head), head_crc=container.head_crc,
-        writers=tuple(writers),
-    )  # fmt: skip
-
-
-def _copy_writer(
-    fs: FileSystem,
-    path: Path,
-    file: File,
-    manifest: Manifest,
-    entry: FileEntry,
-    writer: Writer,
-    offsets: list[int],
-    table_offset: int,
-) -> Writer:
-    part = Part(entry, writer, 0, writer.rows)
-    with fs.open(path / entry.path) as source:
-        table, damages = read_table(source, manifest, part)
-    if table is None:
-        raise DamagedError(f"{path}: {damages[0]}")
-    table = table.copy()
-    place_rows(table, writer.first_atom, offsets, [f.atom_bytes for f in manifest.fields])
-    buffers = [f.empty(min(manifest.block_atoms, writer.natoms)) for f in manifest.fields]
-    blocks = read_blocks(
-        fs, path, manifest, Share((part,), (), writer.natoms),
-        lambda n: [b[:n] for b in buffers], Clock(),
-    )  # fmt: skip
-    for row, (block, damages) in zip(table, blocks, strict=writer.rows > 0):
-        if damages:
-            raise DamagedError(f"{path}: {damages[0]}")
-        for k, values in enumerate(block):
-            file.pwrite(raw(values), int(row["offset"][k]))
-    file.pwrite(raw(table), table_offset)
-    return replace(writer, table_offset=table_offset, table_crc=crc32(raw(table)))
+    return made

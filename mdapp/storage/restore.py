@@ -35,6 +35,7 @@ from mdapp.storage.errors import (
     access_error,
 )
 from mdapp.storage.files import FileSystem
+from mdapp.storage.levels.sets import facts_of
 from mdapp.storage.manifest import Manifest, decode
 from mdapp.storage.names import MANIFEST, step_of
 from mdapp.storage.options import CheckpointOptions
@@ -183,24 +184,19 @@ class Restart:
         return together(self.comm, doing, self.options.io_timeout_s, timed)
 
     def _read(self, path: Path, owner: Owner, accept: Accept) -> Restored:
-        manifest = self._manifest(path)
+        manifest = self.read_manifest(path)
+        refuse_a_part(path, manifest)
         state = header(manifest)
         with self._together(f"restart from {path}"):
             accept(state)
-            self._check_memory(manifest)
-        arrays, sums = self._share(path, manifest)
-        self._compare(path, manifest, sums, "read")
-        with self.clock("redistribute_s"):
-            arrays, moved = self._hand_out(path, manifest, arrays, owner)
-        if moved:
-            sums = np.zeros(2, np.uint64)
-            with self.clock("hash_s"):
-                _hash_in_pieces(arrays, sums)
-            self._compare(path, manifest, sums, "handed out")
-        state.fields = {f.name: a for f, a in zip(manifest.fields, arrays, strict=True)}
+            self.check_memory(manifest)
+        arrays, sums = self.read_share(path, manifest)
+        self.compare(path, manifest, sums, "read")
+        natoms = share_of(manifest, self.comm.rank, self.comm.size).natoms
+        self.deliver(path, manifest, state, arrays, natoms, owner)
         return Restored(state, manifest, path, metrics=self._metrics(manifest))
 
-    def _manifest(self, path: Path) -> Manifest:
+    def read_manifest(self, path: Path) -> Manifest:
         """Manifest of a candidate, on all ranks, after a look at the sizes of its files."""
 
         def read() -> bytes:
@@ -214,7 +210,8 @@ class Restart:
             data = on_root(self.comm, read, f"restart from {path}")
             return decode(data, str(path / MANIFEST))
 
-    def _check_memory(self, manifest: Manifest) -> None:
+    def check_memory(self, manifest: Manifest) -> None:
+        """Refuse a restart that takes more memory than it may."""
         limit = self.options.max_restart_memory
         need = restart_bytes(header(manifest), self.comm.size, self.round_bytes)
         if limit and need > limit:
@@ -223,7 +220,7 @@ class Restart:
                 f"takes about {need} bytes a rank; raise the limit, or use more ranks"
             )
 
-    def _share(self, path: Path, manifest: Manifest) -> tuple[Arrays, NDArray[np.uint64]]:
+    def read_share(self, path: Path, manifest: Manifest) -> tuple[Arrays, NDArray[np.uint64]]:
         """Read and check this rank's share; returns its atoms and their part of the hash."""
         share = share_of(manifest, self.comm.rank, self.comm.size)
         sums, done = np.zeros(2, np.uint64), 0
@@ -250,7 +247,7 @@ class Restart:
                 raise access_error(error, f"reading {path}") from error
         return arrays, sums
 
-    def _compare(
+    def compare(
         self, path: Path, manifest: Manifest, sums: NDArray[np.uint64], when: str
     ) -> None:
         """Compare the state hash of all ranks with the manifest's."""
@@ -263,11 +260,30 @@ class Restart:
                 f"{manifest.state_hash}"
             ))  # fmt: skip
 
+    def deliver(
+        self, path: Path, manifest: Manifest, state: State, arrays: Arrays, natoms: int,
+        owner: Owner,
+    ) -> None:  # fmt: skip
+        """Give the first `natoms` atoms of each rank to their owners, as fields of `state`.
+
+        Raises
+        ------
+        DamagedError
+            Not the atoms that were written.
+        """
+        with self.clock("redistribute_s"):
+            arrays, moved = self._hand_out(path, manifest, arrays, natoms, owner)
+        if moved:
+            sums = np.zeros(2, np.uint64)
+            with self.clock("hash_s"):
+                _hash_in_pieces(arrays, sums)
+            self.compare(path, manifest, sums, "handed out")
+        state.fields = {f.name: a for f, a in zip(manifest.fields, arrays, strict=True)}
+
     def _hand_out(
-        self, path: Path, manifest: Manifest, arrays: Arrays, owner: Owner
+        self, path: Path, manifest: Manifest, arrays: Arrays, natoms: int, owner: Owner
     ) -> tuple[Arrays, bool]:
         """Give each atom to its owner; the atoms of this rank, and whether any atom moved."""
-        natoms = share_of(manifest, self.comm.rank, self.comm.size).natoms
         ranks, mine = self.comm.size, self.comm.rank
         with self._together(f"handing out the atoms of {path}"):
             destination = owners(arrays[1][:natoms], manifest.box, owner, ranks)
@@ -286,6 +302,22 @@ class Restart:
         spent = sum(seconds.get(k, 0.0) for k in ("read_s", "crc_s", "hash_s", "redistribute_s"))
         return {**seconds, "bytes": manifest.bytes,
                 "gbytes_per_s": manifest.bytes / spent / 1e9 if spent else 0.0}  # fmt: skip
+
+
+def refuse_a_part(path: Path, manifest: Manifest) -> None:
+    """Refuse to take one node's part of a set for the whole.
+
+    Raises
+    ------
+    InputError
+    """
+    part = facts_of(manifest)
+    if part is not None:
+        raise InputError(
+            f"{path}: is the part that node {part.node} of {part.nodes} kept, {manifest.natoms} of "
+            f"{part.natoms} atoms; restart from all parts with --restart auto and "
+            "checkpoint.levels as they were"
+        )
 
 
 def _largest_of() -> MPI.Op:

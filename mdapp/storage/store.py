@@ -12,6 +12,7 @@ raises the same error on all ranks; older checkpoints are not touched, and the r
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import time
 import uuid as uuids
@@ -84,6 +85,7 @@ class CheckpointStore:
     ----------
     run_uuid : identity of this run in the manifests that it writes
     background : writes beside the run; None unless `options.mode` is async
+    place, lock, metrics_path : where and how it writes, for whoever writes beside it
 
     Raises
     ------
@@ -110,7 +112,7 @@ class CheckpointStore:
     ):
         self.options = options or CheckpointOptions()
         self.directory, self.fs, self._log = Path(directory), fs, log
-        self._metrics_path = metrics_path or self.directory.parent / METRICS
+        self.metrics_path = metrics_path or self.directory.parent / METRICS
         engine, failure = "", None
         try:
             engine = resolved_engine(self.options)
@@ -119,7 +121,7 @@ class CheckpointStore:
         settle_worst(comm, failure, "checkpoint")
         self.comm = comm.Dup()
         self.run_uuid = str(self.comm.bcast(uuids.uuid4().hex, 0))
-        self._lock = DirectoryLock(
+        self.lock = DirectoryLock(
             self.directory, self.run_uuid, self.options.lock_stale_s, break_lock, fs
         )
         self.read_only = bool(on_root(self.comm, self._take_folder, f"opening {self.directory}"))
@@ -128,13 +130,13 @@ class CheckpointStore:
             engine = self._engine_after_tests(group, engine)
         disk = on_root(self.comm, lambda: disk_of(fs, self.directory), str(self.directory))
         verify = self.options.verify_after_write
-        place = Place(
+        place = self.place = Place(
             self.comm, group, fs, self.directory, self.options, engine,
             group.layout == "shared" if verify is None else verify, disk,
         )  # fmt: skip
         self._group = group
         self._committer = Committer(
-            place, self._lock, self.run_uuid, self.read_only, self._metrics_path, log, of_run
+            place, self.lock, self.run_uuid, self.read_only, self.metrics_path, log, of_run
         )
         asynchronous = self.options.mode == "async"
         self.background = Background(self._committer, place) if asynchronous else None
@@ -155,13 +157,13 @@ class CheckpointStore:
 
     def close(self) -> None:
         """Give up the lock. Not collective, so that it cannot hang after an error."""
-        self._lock.release()
+        self.lock.release()
 
     def _take_folder(self) -> bool:
         """On rank 0: make and lock the folder, clear up; True if it can only be read."""
         try:
             self._make_folder()
-            self._lock.acquire()
+            self.lock.acquire()
         except OSError as error:
             if error.errno in READ_ONLY and self.fs.exists(self.directory):
                 self._log(f"{self.directory}: {error.strerror}; it is only read")
@@ -180,7 +182,7 @@ class CheckpointStore:
                 self.comm, group, self.options, engine, self.fs, self.directory, self._log
             )
         except CheckpointError:
-            self._lock.release()
+            self.lock.release()
             raise
 
     def _make_folder(self) -> None:
@@ -190,7 +192,8 @@ class CheckpointStore:
             missing.append(path)
             path = path.parent
         for folder in reversed(missing):
-            self.fs.mkdir(folder)
+            with contextlib.suppress(FileExistsError):  # another store makes its parents as well
+                self.fs.mkdir(folder)
             self.fs.sync_directory(folder.parent)
 
     def _tell(self, warnings: list[str]) -> None:
@@ -214,6 +217,11 @@ class CheckpointStore:
             The folder was taken by another job.
         """
         return self._committer.write(state)
+
+    @property
+    def committer(self) -> Committer:
+        """What takes a state through the steps of a commit, for whoever takes them one by one."""
+        return self._committer
 
     @property
     def failures(self) -> int:
@@ -284,8 +292,20 @@ class CheckpointStore:
     ) -> Restored:
         """As `restore`, with the manifest and how the restart went."""
         source = self.directory if path is None else Path(path)
-        restart = Restart(self.comm, self.fs, self.options, self._set_aside)
         on_root(self.comm, lambda: self._check_branch(source, discard_newer), "restart")
+        return self.take(source, owner, accept=accept, discard_newer=discard_newer, force=force)
+
+    def take(
+        self,
+        source: Path,
+        owner: Owner,
+        *,
+        accept: Accept = lambda header: None,
+        discard_newer: bool = False,
+        force: bool = False,
+    ) -> Restored:
+        """As `restart`, from a source that the caller has chosen among all there are."""
+        restart = Restart(self.comm, self.fs, self.options, self._set_aside)
         restored = restart.run(source, owner, accept, force)
         self._committer.parent = restored.manifest.uuid
         on_root(self.comm, lambda: self._after_restart(restored, discard_newer), "restart")
@@ -351,6 +371,6 @@ class CheckpointStore:
         """Add a line to the log of checkpoints, on rank 0."""
         if self.comm.rank or self.read_only:
             return
-        trouble = append_line(self.fs, self._metrics_path, {"when": time.time(), **line})
+        trouble = append_line(self.fs, self.metrics_path, {"when": time.time(), **line})
         if trouble:
             self._log(trouble)

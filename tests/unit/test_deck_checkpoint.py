@@ -21,12 +21,14 @@ BASE: dict[str, Any] = {
 EVERY_KEY: dict[str, Any] = {
     "dir": "c", "every": 10, "interval": "auto", "mtbf": 3600, "layout": "aggregated",
     "shard_by": "node", "group": 4, "engine": "pwrite", "hints": {"cb_nodes": "8"},
-    "block_atoms": 1000, "mode": "async", "depth": 1, "overrun": "skip",
+    "block_atoms": 1000, "mode": "sync", "depth": 1, "overrun": "skip",
     "max_write_bandwidth": 1e9, "writer_cpus": [0, 3], "canonical": False,
-    "verify_after_write": True, "levels": ["/local"], "keep_last": 2, "keep_every": 1000,
+    "verify_after_write": True, "keep_last": 2, "keep_every": 1000,
     "max_bytes": 10**12, "free_space_policy": "prune", "max_failures": 0, "io_timeout_s": 60,
     "poll_steps": 5, "lock_stale_s": 60.0, "max_fallback": 1, "on_access_error": "fallback",
     "max_restart_memory": 10**9, "transport": "pwrite", "allow_ompio": True,
+    "levels": {"local": "/n{node}", "partner_every": 2, "drain_every": 10, "keep_local": 3,
+               "ranks_per_node": 4},
 }
 
 
@@ -53,7 +55,9 @@ def test_every_value_reaches_the_store() -> None:
     assert set(EVERY_KEY) | {"every_minutes"} == set(Checkpoint.model_fields)
     options = CheckpointOptions.from_table(deck(**EVERY_KEY).to_dict()["checkpoint"])
     for key, value in EVERY_KEY.items():
-        assert getattr(options, key) == (tuple(value) if isinstance(value, list) else value), key
+        found = getattr(options, key)
+        found = dataclasses.asdict(found) if key == "levels" else found
+        assert found == (tuple(value) if isinstance(value, list) else value), key
 
 
 def test_canonical_text_reads_back(tmp_path) -> None:
@@ -90,7 +94,13 @@ def test_canonical_text_reads_back(tmp_path) -> None:
     ({"block_atoms": 0}, "checkpoint.block_atoms = 0: must be at least 1"),
     ({"hints": {"cb_nodes": 8}}, "checkpoint.hints.cb_nodes = 8: must be text in quotes"),
     ({"writer_cpus": [-1]}, "checkpoint.writer_cpus.0 = -1: must be at least 0"),
-    ({"levels": [""]}, 'checkpoint.levels.0 = "": must not be empty'),
+    ({"levels": {}}, "checkpoint.levels.local: missing"),
+    ({"levels": {"local": ""}}, 'checkpoint.levels.local = "": must not be empty'),
+    ({"levels": {"local": "/l", "keep": 2}}, "checkpoint.levels.keep: unknown key"),
+    ({"levels": {"local": "/l", "keep_local": 1}}, "levels.keep_local = 1: must be at least 2"),
+    ({"levels": {"local": "/l", "ranks_per_node": 2}}, "must contain {node}, because ranks_per"),
+    ({"levels": {"local": "/{host}"}}, "is all that braces can hold"),
+    ({"levels": {"local": "/l"}, "mode": "async"}, "not with levels, whose drain writes in the"),
     ({"io_timeout_s": 0}, "checkpoint.io_timeout_s = 0: must be at least 1"),
     ({"dir": ""}, 'checkpoint.dir = "": must not be empty'),
 ])  # fmt: skip

@@ -21,6 +21,14 @@ from mdapp.storage.options import CheckpointOptions
         ({"group": "rack"}, "group = 'rack'"),
         ({"engine": "mpio-collective"}, 'only with checkpoint.layout = "shared"'),
         ({"engine": "h5py", "layout": "shared"}, "not with"),
+        ({"levels": {}}, "levels.local: missing"),
+        ({"levels": {"local": ""}}, "levels.local = '': must be a folder"),
+        ({"levels": {"local": "/l", "partner": 1}}, "did you mean 'partner_every'"),
+        ({"levels": {"local": "/l", "keep_local": 1}}, "keep_local = 1: must be at least 2"),
+        ({"levels": {"local": "/l", "drain_every": True}}, "drain_every = True"),
+        ({"levels": {"local": "/l", "ranks_per_node": 1}}, "must contain {node}"),
+        ({"levels": {"local": "/l{nod}"}}, "all that braces can hold"),
+        ({"levels": {"local": "/l"}, "mode": "async"}, "not with checkpoint.levels"),
     ],
 )
 def test_wrong_options(table: dict, message: str) -> None:
@@ -28,6 +36,13 @@ def test_wrong_options(table: dict, message: str) -> None:
         CheckpointOptions.from_table(table)
 
 
+def test_levels() -> None:
+    table = {"levels": {"local": "/n{node}/l", "ranks_per_node": 2}}
+    levels = CheckpointOptions.from_table(table).levels
+    assert levels is not None and levels.folder(3) == "/n3/l"
+    assert (levels.partner_every, levels.drain_every, levels.keep_local) == (1, 1, 2)
+
+
 def test_good_options() -> None:
-    options = CheckpointOptions.from_table({"layout": "aggregated", "group": 4, "levels": ["/tmp"]})
-    assert (options.group, options.levels, options.keep_last) == (4, ("/tmp",), 3)
+    options = CheckpointOptions.from_table({"layout": "aggregated", "group": 4})
+    assert (options.group, options.levels, options.keep_last) == (4, None, 3)
