@@ -74,8 +74,9 @@ class Costs:
         return self.entries[-1]
 
     def has(self, step: int) -> bool:
-        """Whether a checkpoint of this step was begun."""
-        return any(e["step"] == step and e["result"] not in NOT_BEGUN for e in self.entries)
+        """Whether a checkpoint of this step was begun where it outlasts the job's nodes."""
+        return any(e["step"] == step and e["result"] not in NOT_BEGUN
+                   and e.get("level", "parallel") == "parallel" for e in self.entries)
 
     def totals(self) -> dict[str, Any]:
         """Sums over the checkpoints so far, for the report."""

@@ -29,6 +29,7 @@ import numpy as np
 from mpi4py import MPI
 
 from mdapp.checkpoint_costs import COALESCED, SKIPPED, Costs
+from mdapp.checkpoint_levels import Store, go_on_draining, open_store, write_now, writer_of
 from mdapp.deck import Deck
 from mdapp.errors import InputError
 from mdapp.model.atoms import Atoms
@@ -44,14 +45,13 @@ from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.restore import Restored, restart_bytes
 from mdapp.storage.state import State
 from mdapp.storage.stop import seconds_left
-from mdapp.storage.store import CheckpointStore, candidates
+from mdapp.storage.store import candidates
 from mdapp.storage.triggers import (
     NOTHING,
     STOPPED,
     STOPPED_WITHOUT,
     Decision,
     Schedule,
-    WriterState,
 )
 
 AUTO = "auto"
@@ -92,15 +92,13 @@ class Checkpoints:
         self.comm, self.restart, self.discard_newer = comm, restart, discard_newer
         self.stoppable, self.costs = stoppable, Costs(comm)
         self.tell = tell if comm.rank == 0 else lambda line: None
-        self.store: CheckpointStore | None = None
+        self.store: Store | None = None
         self.schedule: Schedule | None = None
         self._first_step = 0
         self._last = self._put_off = False
         self._found: Restored | None = None
         with agree(comm):
             self.options = options_of(deck)
-            if self.options.levels:
-                raise InputError("checkpoint.levels: this version knows one level; remove the key")
             self._left = seconds_left(walltime, process_age())
         self._out, self._directory = out, out / self.options.dir
         periodic = self.options.every or self.options.every_minutes or self.options.interval
@@ -108,8 +106,8 @@ class Checkpoints:
         if self.wanted:
             self.store = self._opened(self.options)
 
-    def _opened(self, options: CheckpointOptions) -> CheckpointStore:
-        return CheckpointStore(
+    def _opened(self, options: CheckpointOptions) -> Store:
+        return open_store(
             self.comm, self._directory, options, log=self.tell, of_run=self.costs.of_run)
 
     def candidate(self) -> bool:
@@ -121,7 +119,8 @@ class Checkpoints:
         """
         if not self.wanted and not self.stoppable:
             return False
-        known = candidates(self.comm, self._directory)
+        known = (candidates(self.comm, self._directory) if self.store is None
+                 else self.store.candidates())
         if self.restart is None and known:
             raise InputError(f"{self._directory}: has checkpoints of an earlier run, the "
                              f"newest is {known[0]}; go on with --restart auto, or choose another "
@@ -180,14 +179,12 @@ class Checkpoints:
             return
         self._first_step = step
         self.costs.begin()
-        writer: Callable[[], WriterState] = WriterState
         if self.background is not None:
             with agree(self.comm):
                 atoms.prepare_to_lend()
-            writer = self.background.status
         self.schedule = Schedule(self.comm, self.options, self._out, first_step=step,
-                                 seconds_left=self._left, writer=writer, tell=self.tell,
-                                 interrupts=self.wanted)
+                                 seconds_left=self._left, writer=writer_of(self.store),
+                                 tell=self.tell, interrupts=self.wanted)
         self.schedule.__enter__()
         self.costs.interval = lambda: self.schedule.interval_facts if self.schedule else {}
 
@@ -217,7 +214,11 @@ class Checkpoints:
             return NOTHING
         self.costs.step_times.tick()
         decision = self.schedule.poll(step)
-        if decision is NOTHING or self.background is None:
+        if decision is NOTHING:
+            return decision
+        go_on_draining(self.store, decision, self.costs)
+        if self.background is None:
+            self._last = decision.stop
             return decision
         if decision.polled and self.in_flight is not None:
             self._concluded(lambda b: b.poll(decision.writer_busy, decision.writer_failed))
@@ -277,7 +278,7 @@ class Checkpoints:
             state = self._made(step, make, store)
             background = None if self._last else self.background
             if background is None:
-                return store.write(state)
+                return write_now(store, state, self._last)
             outcome = background.begin(state)
             if outcome is None:
                 self.costs.step_times.open()
@@ -285,7 +286,7 @@ class Checkpoints:
 
         return self._settle(step, begin)
 
-    def _store(self) -> CheckpointStore:
+    def _store(self) -> Store:
         """The store; opened now if nobody asked for checkpoints before."""
         if self.store is None:
             try:
@@ -294,7 +295,7 @@ class Checkpoints:
                 raise StorageAccessError(str(error)) from None
         return self.store
 
-    def _made(self, step: int, make: Callable[[], State], store: CheckpointStore) -> State:
+    def _made(self, step: int, make: Callable[[], State], store: Store) -> State:
         try:
             return make()
         except CheckpointError as error:

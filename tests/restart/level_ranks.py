@@ -103,7 +103,7 @@ class Job:
         reference = make_state(step=state.step, natoms=NATOMS)
         assert same_atoms(whole(store.nodes.world, state), reference)
         assert state.natoms == NATOMS and state.time == reference.time
-        parallel = restored.path.parent == store.directory
+        parallel = restored.path.parent == store.parallel.directory
         return f"{state.step} {'parallel' if parallel else 'nodes'}"
 
     def lose(self, *nodes: int) -> None:
@@ -347,7 +347,7 @@ def full_parallel(folder: Path) -> None:
         expect([o.result for o in outcomes], ["committed", "committed"])
         assert sum("was not drained" in line and "No space left" in line for line in told) == 2
         assert not [p for p in job.parallel.iterdir() if aside_kind(p.name) == ".tmp"]
-        failed = [line for line in job.lines() if line.get("result") == "failed"]
+        failed = [line for line in job.lines() if line.get("result") == "undrained"]
         expect([line["step"] for line in failed], [2000, 3000])
     expect(job.restart(), "3000 nodes")
     job.write(4000)

@@ -20,7 +20,7 @@ import numpy as np
 from mdapp.storage.errors import CheckpointError, DamagedError
 from mdapp.storage.files import FileSystem
 from mdapp.storage.levels.nodes import Nodes
-from mdapp.storage.levels.sets import Fragment, FragmentSet, facts_of
+from mdapp.storage.levels.sets import LEVEL, OWN, Fragment, FragmentSet, facts_of
 from mdapp.storage.manifest import Manifest, decode, encode
 from mdapp.storage.names import step_name
 from mdapp.storage.options import CheckpointOptions
@@ -159,9 +159,9 @@ class SetReader:
     def _handed_out(
         self, lead: Manifest, state: State, arrays: Arrays, owner: Owner
     ) -> Restored:
-        path = self._folder / step_name(lead.step)
+        path = self._folder / OWN / step_name(lead.step)
         self._whole.deliver(path, lead, state, arrays, len(arrays[0]), owner)
-        seconds = {**self._local.clock.seconds, **self._whole.clock.seconds}
+        seconds = {"level": LEVEL, **self._local.clock.seconds, **self._whole.clock.seconds}
         return Restored(state, lead, path, metrics=seconds)
 
 

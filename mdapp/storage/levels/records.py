@@ -12,6 +12,7 @@ for the next occasion at which all come together.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mdapp.storage.levels.drain import Drained
@@ -21,7 +22,6 @@ from mdapp.storage.levels.sets import LEVEL
 from mdapp.storage.metrics import (
     ROOT_PHASES,
     Outcome,
-    append_line,
     gbytes_per_s,
     spread_over_ranks,
 )
@@ -39,10 +39,15 @@ class Records:
     nodes : of the job
     parallel : the store of the parallel level, whose log this is
     log : the user's ear, on rank 0
+    of_run : what the run adds to the line of a set; collective
     """
 
-    def __init__(self, nodes: Nodes, parallel: CheckpointStore, log: Log):
+    def __init__(
+        self, nodes: Nodes, parallel: CheckpointStore, log: Log,
+        of_run: Callable[[], Mapping[str, Any]],
+    ):  # fmt: skip
         self._nodes, self._parallel, self._log = nodes, parallel, log
+        self._of_run = of_run
         self._waiting: list[str] = []
         self._captured: dict[int, float] = {}
         self._safe = float(nodes.world.bcast(self._newest(), 0))
@@ -94,10 +99,7 @@ class Records:
         return max(0.0, time.time() - self._safe)
 
     def _line(self, facts: dict[str, Any]) -> None:
-        if self._nodes.world.rank == 0 and not self._parallel.read_only:
-            trouble = append_line(self._parallel.fs, self._parallel.metrics_path, facts)
-            if trouble:
-                self._log(trouble)
+        self._parallel.record(facts)
 
     def stands(self, written: Written, copies: dict[str, Any], began: float) -> Outcome:
         """Record a set that stands on the nodes, since `began` on `time.perf_counter`."""
@@ -123,13 +125,14 @@ class Records:
             "time_at_risk_s": self._at_risk(),
             "retries": sum(retries for _, _, retries in parts), "errors": {},
         }, 0)  # fmt: skip
+        outcome.metrics |= self._of_run()
         self._line(outcome.metrics)
         return outcome
 
     def drained(self, drained: Drained) -> Outcome:
         """Record the end of a drain."""
         captured = self._captured.pop(drained.step, time.time())
-        result = "failed" if drained.error else "committed"
+        result = "undrained" if drained.error else "drained"
         risk = self._at_risk()
         target = self._parallel.directory / step_name(drained.step)
         outcome = Outcome(drained.step, drained.uuid, result, target, "")
@@ -151,15 +154,7 @@ class Records:
             self.safe(captured)
         return outcome
 
-    def restarted(self, restored: Restored, on_nodes: bool) -> None:
-        """Tell what was not used; record a restart from the nodes, as the parallel level did."""
+    def restarted(self, restored: Restored) -> None:
+        """Tell what was not used."""
         for name, why in restored.fallbacks.items():
             self.tell(f"{name}: not used: {why}")
-        if not on_nodes:
-            return
-        self._line({
-            "event": "restart", "level": LEVEL, "step": restored.state.step,
-            "uuid": restored.manifest.uuid, "ranks": self._nodes.world.size,
-            "fallback_depth": len(restored.fallbacks), "fallbacks": restored.fallbacks,
-            **restored.metrics,
-        })  # fmt: skip

@@ -13,6 +13,7 @@ the nodes have no room for: storage of a node is there for speed, not to depend 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -48,6 +49,7 @@ class LevelStore:
     directory : folder of the parallel level
     options : how to write and keep; `levels` is set
     fs : the door to the operating system
+    of_run : what the run adds to the line of an attempt; called on all ranks, may be collective
     log : told on rank 0 what went wrong without harm
 
     Attributes
@@ -72,14 +74,19 @@ class LevelStore:
         options: CheckpointOptions,
         fs: FileSystem = REAL,
         *,
+        of_run: Callable[[], Mapping[str, Any]] = dict,
         log: Log = lambda message: None,
     ):
         assert options.levels is not None
         self.options, self._levels, self._fs = options, options.levels, fs
         self.nodes = nodes = Nodes(comm, self._levels.ranks_per_node, options.io_timeout_s)
-        self.parallel = CheckpointStore(comm, directory, options, fs, node=nodes.index, log=log)
+        self.parallel = CheckpointStore(
+            comm, directory, options, fs, of_run=of_run, node=nodes.index, log=log
+        )
+        # The log of checkpoints is one for all levels.
+        self.record, self.record_restart = self.parallel.record, self.parallel.record_restart
         self.directory = self.parallel.directory
-        self._records = Records(nodes, self.parallel, log)
+        self._records = Records(nodes, self.parallel, log, of_run)
         try:
             lineage = on_root(
                 nodes.world,
@@ -296,7 +303,7 @@ class LevelStore:
         if on_nodes:
             self.parallel.committer.parent = restored.manifest.uuid
             self._copied = restored.state.step
-        self._records.restarted(restored, on_nodes)
+        self._records.restarted(restored)
         self._begin_branch(restored)
         return restored
 
