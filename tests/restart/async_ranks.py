@@ -13,7 +13,7 @@ from random import Random
 from mpi4py import MPI
 
 import mdapp
-import mdapp.checkpointing
+import mdapp.checkpoint_levels
 from mdapp.deck import build_deck
 from mdapp.simulation import Simulation
 from mdapp.storage.errors import CheckpointError
@@ -87,7 +87,7 @@ def skewed(folder: Path, overrun: str) -> None:
     """Ranks out of step, one of them with a slow writer: the run comes to its end."""
     fs = ForWriters()
     fs.delays = {"fsync": 0.3} if WORLD.rank == 1 else {"pwrite": 0.002}
-    mdapp.checkpointing.CheckpointStore = partial(CheckpointStore, fs=fs)
+    mdapp.checkpoint_levels.CheckpointStore = partial(CheckpointStore, fs=fs)
     table = {"every": 5, "poll_steps": 2, "mode": "async", "overrun": overrun, "keep_last": 9}
     deck = build_deck({**DECK, "checkpoint": table})
     random = Random(WORLD.rank)

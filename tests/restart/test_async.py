@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-import mdapp.checkpointing
+import mdapp.checkpoint_levels
 from mdapp.deck import build_deck
 from mdapp.errors import InputError
 from mdapp.simulation import Simulation
@@ -178,7 +178,7 @@ def slow(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     fs = ForWriters()
     fs.delays = {"fsync": seconds}
     monkeypatch.setattr(
-        mdapp.checkpointing, "CheckpointStore", partial(CheckpointStore, fs=fs)
+        mdapp.checkpoint_levels, "CheckpointStore", partial(CheckpointStore, fs=fs)
     )
 
 
@@ -232,7 +232,7 @@ def test_one_that_is_put_off_is_written_when_the_writer_is_free(
 ) -> None:
     fs = ForWriters()
     monkeypatch.setattr(
-        mdapp.checkpointing, "CheckpointStore", partial(CheckpointStore, fs=fs)
+        mdapp.checkpoint_levels, "CheckpointStore", partial(CheckpointStore, fs=fs)
     )
     table = {"every": 10, "poll_steps": 1, "keep_last": 9, "mode": "async", "overrun": "coalesce"}
 

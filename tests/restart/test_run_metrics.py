@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mpi4py import MPI
 
-import mdapp.checkpointing
+import mdapp.checkpoint_levels
 from mdapp.deck import build_deck
 from mdapp.errors import InputError
 from mdapp.perf.report import checkpoint_lines
@@ -65,7 +65,7 @@ def test_the_report_has_the_names_of_the_log(tmp_path: Path) -> None:
 def test_the_slow_down_beside_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps take 20 ms longer while one is in flight: the integral says so."""
     fs = ForWriters()
-    monkeypatch.setattr(mdapp.checkpointing, "CheckpointStore", partial(CheckpointStore, fs=fs))
+    monkeypatch.setattr(mdapp.checkpoint_levels, "CheckpointStore", partial(CheckpointStore, fs=fs))
     slower: list[int] = []
 
     def hold(step: int) -> None:
@@ -89,7 +89,7 @@ def test_the_slow_down_beside_a_writer(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_one_that_is_skipped_has_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fs = ForWriters()
-    monkeypatch.setattr(mdapp.checkpointing, "CheckpointStore", partial(CheckpointStore, fs=fs))
+    monkeypatch.setattr(mdapp.checkpoint_levels, "CheckpointStore", partial(CheckpointStore, fs=fs))
 
     def hold(step: int) -> None:
         if step == 10:
