@@ -149,15 +149,15 @@ def test_killed_a_hundred_times(python, folder: Path) -> None:
     assert told["killed"] == 100 and told["last"] > 20_000
 
 
-@pytest.mark.parametrize(("name", "target"), [("SIGTERM", "rank"), ("SIGINT", "all ranks")])
-def test_a_signal_stops_with_a_checkpoint(
-    folder: Path, mpirun_command_of, name: str, target: str
-) -> None:
-    """K3: whichever ranks get it, all stop at one step, and the next start goes on from there."""
+def test_a_signal_to_all_ranks(folder: Path, mpirun_command_of) -> None:
+    """K3: Ctrl-C on a terminal; all stop at one step, and the next start goes on from there.
+
+    To one rank, to a run without ranks, SIGUSR1 and the stop file: tests/cli/test_stop.py.
+    """
     job = Job(mpirun_command_of, folder, *ENDLESS)
     job.wait_for_checkpoint()
-    for pid in job.ranks()[: 1 if target == "rank" else 2]:
-        os.kill(pid, signal.Signals[name])
+    for pid in job.ranks():
+        os.kill(pid, signal.SIGINT)
     assert job.ends() == 10, job.text()
     goes_on_from_its_last(job, mpirun_command_of)
 
@@ -224,24 +224,6 @@ def test_what_another_launcher_leaves_in_the_environment(python, folder: Path) -
     env = both["MPICH" in MPI.Get_library_version()]
     end = python(["-m", "mdapp", "run", str(folder / "melt.toml"), "--out", "out"], env=env)
     assert end.code == 2 and "full copy" in end.stderr and "Traceback" not in end.stderr
-
-
-def test_usr1_writes_and_goes_on(folder: Path, mpirun_command_of) -> None:
-    """K3."""
-    job = Job(mpirun_command_of, folder, *ENDLESS, "--set", "checkpoint.every=1000000",
-              "--walltime", "10:00:00")  # fmt: skip
-    end = time.monotonic() + 60
-    while "Step " not in job.text():
-        assert time.monotonic() < end and job.process.poll() is None, job.text()
-        time.sleep(0.02)
-    time.sleep(0.3)
-    os.kill(job.ranks()[0], signal.SIGUSR1)
-    job.wait_for_checkpoint()
-    assert job.process.poll() is None
-    (job.out / "STOP").write_text("checkpoint")
-    assert job.ends() == 10, job.text()
-    assert (job.out / "STOP.done").exists() and len(verify(job.out / "checkpoints")) == 2
-    goes_on_from_its_last(job, mpirun_command_of)
 
 
 def test_the_wall_time_ends_it(folder: Path, mpirun_command_of) -> None:
