@@ -8,7 +8,7 @@ left. That a removal fails is a warning, never the failure of the checkpoint tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,13 +144,15 @@ def collect_orphans(directory: Path, fs: FileSystem) -> tuple[list[str], list[st
     """
     gone, warnings = [], []
     names = fs.listdir(directory)
-    living = {aside_name(".verified", c.step, c.uuid) for c in list_committed(directory, fs)}
+    uuids = {c.step: c.uuid for c in list_committed(directory, fs)}
     for name in names:
         kind = aside_kind(name)
         try:
             if kind in (".tmp", ".trash"):
                 fs.remove_tree(directory / name, first=MANIFEST)
-            elif (kind == ".verified" and name not in living) or name.startswith(CANARY):
+            elif name.startswith(CANARY) or (
+                kind == ".verified" and _marks_nothing(name, names, uuids)
+            ):
                 fs.unlink(directory / name)
             else:
                 continue
@@ -158,6 +160,17 @@ def collect_orphans(directory: Path, fs: FileSystem) -> tuple[list[str], list[st
         except OSError as error:
             warnings.append(f"{directory / name}: not collected: {error}")
     return gone, warnings
+
+
+def _marks_nothing(mark: str, names: Sequence[str], uuids: Mapping[int, str]) -> bool:
+    """Whether a mark of verification is left over: its checkpoint is gone, or is another one.
+
+    A checkpoint whose manifest cannot be read just now keeps its mark, which protects it.
+    """
+    step = int(mark.split("-")[1])
+    if step_name(step) not in names:
+        return True
+    return step in uuids and mark != aside_name(".verified", step, uuids[step])
 
 
 def quarantine(directory: Path, name: str, uuid: str, fs: FileSystem, kind: str = ".bad") -> str:

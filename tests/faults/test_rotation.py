@@ -4,6 +4,7 @@ GROMACS once kept a previous checkpoint that silently stopped being renewed (its
 these look at a rotation over many commits, not at one of them.
 """
 
+import contextlib
 import errno
 import shutil
 from collections import Counter
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from mpi4py import MPI
 
+from mdapp.storage.errors import StorageAccessError
 from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.store import CheckpointStore
 from tests.faults.faulty import Fault, FaultyFileSystem
@@ -103,3 +105,25 @@ def test_the_verified_one_outlives_a_silent_rot(folder: Path) -> None:
         found = store.restart(None, owner_of(1))
     assert found.state.step == 1000 and len(found.fallbacks) == 2
     assert restart(folder) == 1000
+
+
+def test_a_mark_outlives_a_start_that_could_not_read(folder: Path) -> None:
+    """EIO while a start tidies up must not cost the verified one its protection."""
+    fs = FaultyFileSystem()
+    with open_store(folder, fs) as store:
+        for step in (1000, 2000):
+            store.write(make_state(step=step))
+        store.restart(None, owner_of(1))
+        fs.arm()
+    with open_store(folder, fs):
+        opened = fs.calls.count("open")
+    (mark,) = [n for n in names(folder) if n.startswith(".verified")]
+    for n in range(1, opened + 1):
+        fs.arm(Fault("open", n, errno.EIO))
+        with contextlib.suppress(StorageAccessError):
+            open_store(folder, fs).close()
+        assert mark in names(folder), n
+    fs.disarm()
+    shutil.rmtree(folder / "step-000000002000")
+    open_store(folder, fs).close()
+    assert mark not in names(folder)
