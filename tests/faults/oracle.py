@@ -4,6 +4,7 @@ Whatever carries a committed name passes a full verification; a restart finds on
 are bit by bit those of the state that was written at that step, and so is its state hash.
 """
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from mpi4py import MPI
 from mdapp.model.atoms import Atoms
 from mdapp.model.state_hash import state_hash as hash_of_run
 from mdapp.storage.audit import Level, audit
+from mdapp.storage.errors import LockedError
+from mdapp.storage.lock import DirectoryLock
 from mdapp.storage.names import step_of
 from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.state import State
@@ -57,6 +60,24 @@ def hash_of(state: State) -> str:
     """The hash that a run reports for a state: computed by other code than a checkpoint's."""
     atoms = Atoms(mass=state.mass, nlocal=state.natoms, **state.fields)
     return str(hash_of_run(atoms, MPI.COMM_SELF))
+
+
+def wait_until_free(folder: Path, seconds: float = 10.0) -> None:
+    """Wait until no process holds the folder: one that is being killed does so to its last moment.
+
+    Its command line is gone by then, so that it cannot be looked for.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        lock = DirectoryLock(folder, "f" * 32)
+        try:
+            lock.acquire()
+        except LockedError:
+            assert time.monotonic() < end, f"{folder}: still locked"
+            time.sleep(0.02)
+        else:
+            lock.release()
+            return
 
 
 def none_left(words: Iterable[str]) -> None:

@@ -21,7 +21,7 @@ from mdapp.parallel.launcher import mpirun_command, mpirun_environment
 from mdapp.storage.files import REAL
 from mdapp.storage.retention import list_committed
 from tests.conftest import ROOT
-from tests.faults.oracle import none_left, verify
+from tests.faults.oracle import none_left, verify, wait_until_free
 from tests.restart.stored import quick_folder
 
 PROGRAM = str(ROOT / "tests" / "faults" / "killed.py")
@@ -93,6 +93,8 @@ class Job:
         end = time.monotonic() + 10
         while self.ranks() and time.monotonic() < end:
             time.sleep(0.01)
+        if (self.out / "checkpoints").exists():
+            wait_until_free(self.out / "checkpoints")
 
     def ranks(self) -> list[int]:
         """Processes of ranks: of this deck, and not the launcher."""

@@ -16,7 +16,7 @@ import pytest
 
 from mdapp.parallel.bounded import Finished
 from tests.conftest import ROOT
-from tests.faults.oracle import litter, none_left, restart, verify
+from tests.faults.oracle import litter, none_left, restart, verify, wait_until_free
 from tests.faults.strace import Call, read_log, why_not
 from tests.restart.stored import quick_folder
 
@@ -133,6 +133,7 @@ def test_killed_on_each_of_four_ranks(start: Start, mpirun, folder: Path, thin: 
         assert end.code != 0, (rank, kind, n)
         assert "Traceback" not in end.stderr, end.stderr
         none_left([PROGRAMS, str(folder)])
+        wait_until_free(folder)
         committed = verify(folder)
         assert committed in ([1000], [1000, 2000])
         assert rank == 0 or committed == [1000]
@@ -228,5 +229,6 @@ def test_storage_that_hangs_ends_the_job(mpirun, folder: Path) -> None:
     end = mpirun(3, [PROGRAMS, "slow", str(folder), "sharded", "fsync", "20", "1"], timeout=60)
     assert end.code == 70, (end.code, end.stderr)
     assert "making it durable takes longer than 1 s" in end.stderr
+    wait_until_free(folder)
     assert verify(folder) == [1000]
     assert restart(folder) == 1000 and not litter(folder)
