@@ -125,7 +125,7 @@ class Job:
 ENDLESS = ("--set", "run.steps=10000000")
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_at_random_times(folder: Path, mpirun_command_of, kills: int) -> None:
     """K2: again and again, until the run is at its end; then the hash of an undisturbed run."""
     whole = Job(mpirun_command_of, folder, "--out", str(folder / "whole"))

@@ -68,7 +68,7 @@ def test_each_call_of_a_commit_fails(start: Start, choice: str, thin: int) -> No
         "StorageAccessError", "DurabilityError", "committed", "undurable"}  # fmt: skip
 
 
-@sample(12)
+@sample(20)
 @pytest.mark.parametrize(("choice", "victim"), [("sharded", 0), ("sharded", 2), ("aggregated", 1)])
 def test_each_call_of_one_rank_fails(start: Start, choice: str, victim: int, thin: int) -> None:
     """E1, E2, I1 on one of three ranks: an error on all of them, and nobody waits."""
