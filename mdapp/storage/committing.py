@@ -24,21 +24,18 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from mdapp.storage.admission import Admission
 from mdapp.storage.attempt import Attempt, Place
-from mdapp.storage.canary import check_engine
-from mdapp.storage.cargo import Cargo, check_count, load
+from mdapp.storage.cargo import check_count, load
 from mdapp.storage.consensus import on_root, settle_worst
 from mdapp.storage.engines import Pace, unhurried
 from mdapp.storage.errors import (
     CheckpointError,
-    ConflictError,
-    DamagedError,
     DurabilityError,
-    FormatVersionError,
     NonFiniteStateError,
 )
 from mdapp.storage.lock import DirectoryLock
-from mdapp.storage.manifest import Manifest, decode, plain_mass
+from mdapp.storage.manifest import Manifest, plain_mass
 from mdapp.storage.metrics import (
     ROOT_PHASES,
     Outcome,
@@ -46,18 +43,16 @@ from mdapp.storage.metrics import (
     gbytes_per_s,
     spread_over_ranks,
 )
-from mdapp.storage.names import MANIFEST, aside_name, step_name
+from mdapp.storage.names import aside_name, step_name
 from mdapp.storage.order import Order
 from mdapp.storage.provenance import software
 from mdapp.storage.publish import write_latest
-from mdapp.storage.retention import list_committed, mark_verified, quarantine, retain
+from mdapp.storage.retention import list_committed, mark_verified, retain
 from mdapp.storage.state import State
 from mdapp.storage.survey import LocalSurvey, exercise, sum_surveys, survey_rank
 
 # Why the name is in doubt, empty if it is not; and warnings of the steps after.
 Published = tuple[str, list[str]]
-# Makes arrays for n atoms of some fields, which a state is copied into.
-MARGIN_FACTOR, MARGIN_BYTES = 1.05, 64 << 20
 
 
 class Committer:
@@ -90,7 +85,8 @@ class Committer:
         self._read_only, self._metrics_path, self._log = read_only, metrics_path, log
         self._of_run = of_run
         self.failures, self.parent = 0, ""
-        self._crashed = self._trusted = False
+        self._admission = Admission(place, run_uuid, read_only, log)
+        self._crashed = False
         self._software = software()
         exercise()
 
@@ -134,16 +130,16 @@ class Committer:
             Look at the atoms now; otherwise the caller does, with `survey_local` and `assess`.
         """
         self._load(order)
-        if look or self._is_taken(order):
+        if look or self._admission.is_taken(order.outcome.path):
             with self._together(order, "snapshot_s") as local:
                 local.append(self.survey_local(order))
             self.assess(order, local[0])
-            present = self._present(order.state.step, order.survey.state_hash)
+            present = self._admission.present(order.state.step, order.survey.state_hash)
             if present:
                 order.outcome.uuid, order.outcome.result = present, "present"
                 return False
-        self._check_space(order.cargo)
-        self._trust_engine()
+        self._admission.check_space(order.cargo.bytes)
+        self._admission.trust_engine()
         return True
 
     def survey_local(self, order: Order) -> LocalSurvey:
@@ -197,11 +193,6 @@ class Committer:
             failure = error
         settle_worst(self._comm, failure, f"checkpoint of step {order.state.step}")
 
-    def _is_taken(self, order: Order) -> bool:
-        """Whether there is something of that name already."""
-        path = order.outcome.path
-        return bool(on_root(self._comm, lambda: self._fs.exists(path), "checkpoint"))
-
     def _refuse(self, order: Order) -> None:
         """Refuse a broken state; the first time, keep it for whoever wants to know why."""
         state, survey, where = order.state, order.survey, ""
@@ -220,58 +211,6 @@ class Committer:
             f"step {state.step}: {', '.join(bad)} of some atom is not finite, so that this state "
             f"is no checkpoint{where}"
         ))  # fmt: skip
-
-    def _present(self, step: int, state_hash: str) -> str:
-        """Identity of a committed checkpoint of the same state; empty if there is none."""
-
-        def look() -> str:
-            name = step_name(step)
-            path = self._directory / name
-            if self._read_only or not self._fs.exists(path):
-                return ""
-            try:
-                known = decode(self._fs.read_small(path / MANIFEST))
-            except FormatVersionError as error:
-                raise ConflictError(f"{path}: exists already ({error})") from None
-            except (DamagedError, FileNotFoundError) as error:
-                aside = quarantine(self._directory, name, uuids.uuid4().hex, self._fs)
-                self._log(f"{path}: set aside as {aside}: {error}")
-                return ""
-            if known.state_hash != state_hash:
-                raise ConflictError(
-                    f"{path}: exists already with another state ({known.uuid}, state hash "
-                    f"{known.state_hash} instead of {state_hash}, of run {known.run_uuid}); give "
-                    f"run {self._run_uuid} a folder of its own (--out, checkpoint.dir)"
-                )
-            return known.uuid
-
-        return on_root(self._comm, look, f"checkpoint of step {step}")
-
-    def _check_space(self, cargo: Cargo) -> None:
-        """Refuse what will not fit, before anything is written."""
-        need = int(cargo.bytes * MARGIN_FACTOR) + MARGIN_BYTES
-
-        def compare() -> None:
-            if self._read_only:
-                raise OSError(errno.EROFS, "the folder can only be read", str(self._directory))
-            free = self._fs.free_bytes(self._directory)
-            if free < need and self._options.free_space_policy == "prune":
-                retain(self._directory, self._options, self._fs)
-                free = self._fs.free_bytes(self._directory)
-            if free < need:
-                raise OSError(
-                    errno.ENOSPC, f"{need} bytes are needed, {free} are free", str(self._directory)
-                )
-
-        on_root(self._comm, compare, "checkpoint")
-
-    def _trust_engine(self) -> None:
-        """Before the first file that all ranks share: see whether their bytes stay apart."""
-        if self._trusted or self._place.group.layout != "shared":
-            return
-        limit = self._options.io_timeout_s
-        check_engine(self._comm, self._fs, self._directory, self._place.engine, limit)
-        self._trusted = True
 
     def write_prepared(self, order: Order) -> None:
         """Steps 1 to 9; once more, elsewhere, if durability failed, since fsync cannot be."""

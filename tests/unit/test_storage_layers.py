@@ -12,8 +12,8 @@ MAY_KNOW = (
 )  # fmt: skip
 # What belongs to checkpoints; trajectories have readers and rooms of their own.
 CHECKPOINTS = (
-    "attempt", "background", "blocks", "canary", "committing", "consensus", "container", "copying",
-    "engines",
+    "admission", "attempt", "background", "blocks", "canary", "cargo", "committing", "consensus",
+    "container", "copying", "crc", "engines",
     "envelope", "errors", "files", "layout", "lock", "manifest", "metrics", "names", "options",
     "order", "outputs", "provenance", "publish", "reader", "reading", "redistribute", "restore",
     "retention", "state", "store", "survey", "watchdog",
