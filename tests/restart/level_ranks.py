@@ -19,6 +19,7 @@ from mdapp.errors import MdappError
 from mdapp.storage.errors import StorageAccessError
 from mdapp.storage.files import REAL, FileSystem
 from mdapp.storage.levels.options import LevelOptions
+from mdapp.storage.levels.partner import PartnerCopy
 from mdapp.storage.levels.store import LevelStore
 from mdapp.storage.manifest import decode
 from mdapp.storage.metrics import Outcome
@@ -229,6 +230,27 @@ def drained_is_ordinary(folder: Path) -> None:
             assert part.good, part.lines()
     if WORLD.rank == 0:
         print("ordinary")
+
+
+def copies_in_pieces(folder: Path) -> None:
+    """Many small pieces, between nodes of three ranks and of one: the same files, holes and all."""
+    job = Job(folder, 4, 3, {"partner_every": 0})
+    with job.store() as store:
+        if store is not None:
+            path = store.write(job.state(store, 1000)).path
+            nbytes = PartnerCopy(store.nodes, REAL, store.local.folder, piece=1000).copy(path)
+            assert nbytes > 0
+    WORLD.Barrier()
+    for node in (0, 1):
+        original, copy = job.part(node, "own", 1000), job.part(1 - node, "partner", 1000)
+        names = sorted(p.relative_to(original) for p in original.rglob("*") if p.is_file())
+        expect(sorted(p.relative_to(copy) for p in copy.rglob("*") if p.is_file()), names)
+        expect(len(names), 1 + (3, 1)[node])
+        for name in names:
+            assert (original / name).read_bytes() == (copy / name).read_bytes(), name
+            assert (copy / name).stat().st_blocks <= (original / name).stat().st_blocks + 8
+    if WORLD.rank == 0:
+        print("pieces")
 
 
 def branches(folder: Path) -> None:
@@ -487,8 +509,9 @@ def last_one(folder: Path) -> None:
 
 if __name__ == "__main__":
     programs = (
-        counts, keeping, drained_is_ordinary, branches, lost_nodes, older_set, damaged_parts,
-        strangers, full_parallel, full_nodes, failing_copies, behind, cut_off_drain, last_one,
+        counts, keeping, drained_is_ordinary, copies_in_pieces, branches, lost_nodes, older_set,
+        damaged_parts, strangers, full_parallel, full_nodes, failing_copies, behind,
+        cut_off_drain, last_one,
     )  # fmt: skip
     for program in programs:
         if program.__name__ in sys.argv[2:]:

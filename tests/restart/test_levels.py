@@ -23,7 +23,7 @@ def test_on_any_ranks_and_nodes(mpirun, folder: Path) -> None:
 
 
 def test_what_is_kept_and_how_it_is_seen(mpirun, folder: Path) -> None:
-    names = ("keeping", "drained_is_ordinary", "branches")
+    names = ("keeping", "drained_is_ordinary", "copies_in_pieces", "branches")
     end = mpirun(4, [PROGRAMS, str(folder), *names], timeout=200)
     assert end.code == 0, end.stderr
-    assert end.stdout.split() == ["kept", "ordinary", "branches"]
+    assert end.stdout.split() == ["kept", "ordinary", "pieces", "branches"]

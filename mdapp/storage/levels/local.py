@@ -11,6 +11,7 @@ in common.
 from __future__ import annotations
 
 import errno
+import re
 import uuid as uuids
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -50,6 +51,8 @@ from mdapp.storage.state import State
 from mdapp.storage.store import CheckpointStore, Log
 
 ALL = (1 << 31) - 1
+SHOWN = 4
+_RUN = re.compile(r"run-[0-9a-f]{8}")
 
 
 @dataclass
@@ -112,6 +115,13 @@ class LocalLevel:
                 self._make_room_for_copies()
 
     def _make_room_for_copies(self) -> None:
+        base = self.folder.parent
+        others = [n for n in self._fs.listdir(base) if _RUN.fullmatch(n) and n != self.folder.name]
+        if others:
+            self._log(
+                f"{base}: also holds checkpoints of other runs ({', '.join(others[:SHOWN])}"
+                f"{', ...' if len(others) > SHOWN else ''}); remove what is not needed any more"
+            )
         folder = self.folder / PARTNER
         if not self._fs.exists(folder):
             self._fs.mkdir(folder)

@@ -146,9 +146,9 @@ class LevelStore:
             self._records.tell(
                 f"checkpoint of step {state.step}: {error}; it goes to {self.directory} directly"
             )
-            return self._direct(state)
-        finally:
             self._records.deliver()
+            return self._direct(state)
+        self._records.deliver()
         copies: dict[str, Any] = {"partner": "none"}
         if not written.present:
             copies = self._copy(written)
