@@ -180,6 +180,7 @@ class Flight:
     then : what follows the stage, on all ranks; returns the outcome if that was the last one
     task : of this rank in this stage, None if it has none
     fresh : whether the stage began after the last poll step
+    writing : whether the first stage is not over
     window_s : from the first write to the last fsync
     """
 
@@ -189,6 +190,7 @@ class Flight:
     then: Callable[[Flight], Outcome | None]
     task: Task | None = None
     fresh: bool = True
+    writing: bool = True
     window_s: float = 0.0
 
 
@@ -219,9 +221,14 @@ class Background:
         return None if self._flight is None else self._flight.order.state.step
 
     def keep(self, names: Collection[str]) -> None:
-        """Copy fields that are still to be written: the run is about to change its arrays."""
-        if self._flight is not None:
-            self._flight.order.cargo.keep(names)
+        """The run is about to change some fields: copy them if this rank has not written all."""
+        flight = self._flight
+        if flight is None:
+            return
+        if flight.writing and flight.task is not None and flight.task.busy:
+            flight.order.cargo.keep(names)
+        else:
+            flight.order.cargo.changed = True
 
     def status(self) -> WriterState:
         """What the writer of this rank does."""
@@ -357,7 +364,9 @@ class Background:
                     committer.discard(flight.attempt)
                     if not isinstance(error, DurabilityError) or order.retries:
                         raise
-                    # The arrays are still as they were, and fsync is never to be asked twice.
+                    # fsync is never to be asked twice: all is written again, if it is still there.
+                    if order.cargo.has_changed(self._comm):
+                        raise
                     committer.once_more(order, error)
                     self._flight = self._take_off(order)
         except CheckpointError as error:
@@ -370,6 +379,7 @@ class Background:
     def _written(self, flight: Flight) -> None:
         """All data is on the device, and each rank has seen its part of the state."""
         assert flight.task is not None
+        flight.writing = False
         self._committer.assess(flight.order, flight.task.result)
         window = np.array([flight.window_s])
         self._comm.Allreduce(MPI.IN_PLACE, window, MPI.MAX)

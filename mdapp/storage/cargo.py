@@ -32,12 +32,14 @@ class Cargo:
     fields, arrays : what is stored; an array is replaced when the run wants its own back
     table : rows of this rank, without places and checksums
     natoms : of all ranks
+    changed : whether the run has changed arrays after they were written
     """
 
     fields: tuple[Field, ...]
     arrays: list[NDArray[Any]]
     table: Table
     natoms: int
+    changed: bool = False
 
     @property
     def bytes(self) -> int:
@@ -53,6 +55,10 @@ class Cargo:
         for k, item in enumerate(self.fields):
             if item.name in names:
                 self.arrays[k] = self.arrays[k].copy()
+
+    def has_changed(self, comm: MPI.Comm) -> bool:
+        """Whether arrays of any rank are no longer what was written; collective."""
+        return bool(comm.allreduce(int(self.changed), MPI.MAX))
 
 
 def steady(arrays: list[NDArray[Any]], which: Collection[int]) -> Iterator[list[NDArray[Any]]]:

@@ -196,7 +196,7 @@ class Committer:
     def _refuse(self, order: Order) -> None:
         """Refuse a broken state; the first time, keep it for whoever wants to know why."""
         state, survey, where = order.state, order.survey, ""
-        if not self._crashed:
+        if not self._crashed and not order.cargo.has_changed(self._comm):
             self._crashed = True
             dump = self.order(replace(state, invariants=_without_nan(state.invariants)), "sync")
             dump.cargo, dump.survey = order.cargo, survey

@@ -74,7 +74,7 @@ class Windows:
                        "temperature": 1.44, "seed": 1},
             "potential": {"style": "lj/cut", "epsilon": 1.0, "sigma": 1.0, "rc": 2.5},
             "neighbors": {"skin": 0.3, "every": EVERY, "delay": 0, "check": False},
-            "run": {"steps": 1, "timestep": 0.005}, "thermo": {"every": 0},
+            "run": {"steps": 1, "timestep": 0.005, "precision": "mixed"}, "thermo": {"every": 0},
         })  # fmt: skip
         self.sim = Simulation(deck, bench.comm, bench.folder, on_step=self.step_done)
         self.waiting = open_store(bench, "waiting")

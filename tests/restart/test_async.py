@@ -77,6 +77,23 @@ def test_what_changes_after_it_was_asked_for_is_not_written(folder: Path, waits:
         assert same_atoms(store.restore(None, owner_of(1)), state)
 
 
+def test_what_is_written_already_is_not_copied(folder: Path) -> None:
+    state = make_state()
+    live = changed(state, **{k: a.copy() for k, a in state.fields.items()})
+    with open_store(folder) as store:
+        store.background.begin(live)
+        while store.background.status().busy:
+            time.sleep(0.002)
+        store.background.keep(tuple(live.fields))
+        cargo = store.background._flight.order.cargo
+        assert cargo.changed
+        for k, array in enumerate(live.fields.values()):
+            assert np.shares_memory(cargo.arrays[k], array)
+            array[...] = 0
+        assert polled_until_done(store).result == "committed"
+        assert same_atoms(store.restore(None, owner_of(1)), state)
+
+
 def test_nothing_is_published_before_a_poll_step(folder: Path) -> None:
     """The writers are long done: without agreement nothing happens, and the first is stale."""
     with open_store(folder) as store:
