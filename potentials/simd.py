@@ -231,6 +231,36 @@ def store(typingctx, array, index, value):
     return types.none(array, index, value), codegen
 
 
+@intrinsic
+def stream(typingctx, array, index, value):
+    """As `store`, past the caches: what is overwritten whole need not be fetched before.
+
+    array[index] must lie at the begin of a cache line, and 64 bytes or a multiple be written; other
+    threads see them after a `fence`.
+    """
+
+    def codegen(context, builder, sig, args):
+        pointer = _element(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+        pointer = builder.bitcast(pointer, sig.args[2].llvm.as_pointer())
+        instruction = builder.store(args[2], pointer, align=64)
+        one = builder.module.add_metadata([ir.IntType(32)(1)])
+        instruction.set_metadata("nontemporal", one)
+        return context.get_dummy_value()
+
+    return types.none(array, index, value), codegen
+
+
+@intrinsic
+def fence(typingctx):
+    """All stores before it are seen before all stores after it."""
+
+    def codegen(context, builder, sig, args):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
 @intrinsic(prefer_literal=True)
 def splat(typingctx, value, lanes):
     """A vector of `lanes` (a literal) copies of a scalar."""

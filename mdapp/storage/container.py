@@ -208,8 +208,16 @@ def create_container(fs: FileSystem, path: Path, container: Container) -> File:
     file = fs.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
         file.truncate(container.size)
-        file.pwrite(container.head.rstrip(b"\0"), 0)
+        file.pwrite(without_zeros(container.head), 0)
     except BaseException:
         file.abandon()
         raise
     return file
+
+
+def without_zeros(data: bytes, piece: int = 4096) -> bytes:
+    """All but pieces of zeros at the end, which a new file has of itself."""
+    end, zeros = len(data), bytes(piece)
+    while end > piece and data[end - piece : end] == zeros:
+        end -= piece
+    return data[:end]

@@ -7,9 +7,9 @@ T_B - T_A, the share that C saves is
     eta = 1 - (T_C - T_A) / (T_B - T_A)
 
 1 if the checkpoint is free, 0 if nothing is gained. Checkpoints come at the same steps of each
-window, and lists are built at the same steps; so T is the sum over the steps of a window of the
-median of that step's time over the rounds, which other programs of the machine disturb less than
-the time of a whole window.
+window, and no lists are built; so T is the sum over the steps of a window of the median of that
+step's time over the rounds, which other programs of the machine disturb less than the time of a
+whole window.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ from mdapp.storage.metrics import Outcome
 from scaling.checkpoints.bench import Bench, Samples
 from scaling.checkpoints.plain import drop, open_store
 
-EVERY = 5                   # steps from one checkpoint to the next, and from one list to the next
+EVERY = 5                   # steps from one checkpoint to the next
+TIMESTEP = 1e-6             # so short that the lists of the first step are good for all
 STEPS = 2 * EVERY           # of a window
+ROUNDS = 2                  # for each of the other sections: differences of near numbers
 NOISE = 3.0
 Act = Callable[[int], None]
 
@@ -45,7 +47,8 @@ def measure_overlap(bench: Bench, natoms: int) -> None:
     part = MPI.Intracomm(comm.Create(comm.group.Incl(list(range(ranks)))))
     bench.facts["overlap"] = {"ranks": ranks, "cores": cores, "core_left_free": cores > ranks}
     if comm.rank < ranks:
-        inner = Bench(part, bench.folder, natoms, bench.rounds, random.Random(2), facts=bench.facts)
+        inner = Bench(part, bench.folder, natoms, ROUNDS * bench.rounds, random.Random(2),
+                      facts=bench.facts)
         Windows(inner).measure()
         bench.samples |= inner.samples
     quiet_wait(comm)
@@ -73,8 +76,7 @@ class Windows:
             "system": {"lattice": "fcc", "density": 0.8442, "cells": [cells] * 3,
                        "temperature": 1.44, "seed": 1},
             "potential": {"style": "lj/cut", "epsilon": 1.0, "sigma": 1.0, "rc": 2.5},
-            "neighbors": {"skin": 0.3, "every": EVERY, "delay": 0, "check": False},
-            "run": {"steps": 1, "timestep": 0.005, "precision": "mixed"}, "thermo": {"every": 0},
+            "run": {"steps": 1, "timestep": TIMESTEP, "precision": "mixed"}, "thermo": {"every": 0},
         })  # fmt: skip
         self.sim = Simulation(deck, bench.comm, bench.folder, on_step=self.step_done)
         self.waiting = open_store(bench, "waiting")
@@ -157,8 +159,6 @@ class Windows:
             else:
                 done = self.background.poll(*self.agreed)
                 self.done += [] if done is None else [done]
-            if (step + 1) % EVERY == 0:         # lists are built in the next step
-                self.background.keep(("id", "type", "image"))
             both = self.comm.allreduce(np.array(self.background.status(), np.int64))
             self.agreed = bool(both[0]), bool(both[1])
 

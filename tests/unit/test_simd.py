@@ -255,3 +255,19 @@ def test_loads_at_any_place() -> None:
 
     copy(a, out)
     assert np.array_equal(out[1:35], a[1:35])
+
+
+def test_stream_writes_what_store_writes() -> None:
+    @njit
+    def copy(a, first, out):
+        for k in range(first, len(a) - 7, 8):
+            simd.stream(out, k, simd.load(a, k, 8))
+        simd.fence()
+
+    a, out = numbers("float64", 96), np.zeros(104)
+    first = (-out.ctypes.data % 64) // 8
+    copy(a, first, out)
+    whole = first + (len(a) - first) // 8 * 8
+    assert out[first:whole].tobytes() == a[first:whole].tobytes()
+    assert not out[:first].any() and not out[whole:].any()
+
