@@ -104,14 +104,16 @@ def header(manifest: Manifest) -> State:
 
 
 def restart_bytes(state: State, ranks: int, round_bytes: int = ROUND_BYTES) -> int:
-    """Most that a restart takes on a rank: share, and what is sent and received in rounds.
+    """Most that a restart takes on a rank: twice its share, and what is under way in rounds.
+
+    Atoms are handed out in place; an array that must grow stands twice until it is copied.
 
     Parameters
     ----------
     state : without atoms, as `header` gives it
     """
     atom = sum(a.itemsize * math.prod(a.shape[1:]) for a in state.fields.values())
-    return 3 * atom * -(-state.natoms // ranks) + 2 * round_bytes
+    return 2 * atom * -(-state.natoms // ranks) + 2 * round_bytes
 
 
 class Restart:

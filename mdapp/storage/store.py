@@ -324,11 +324,19 @@ class CheckpointStore:
             return []
         return [c for c in known if c.step > steps[0]]
 
+    def _names_newer_than(self, source: Path) -> list[str]:
+        """Newer checkpoints by their names, newest first, whether or not they can be read."""
+        step = step_of(source.name)
+        if step is None or source.parent.resolve() != self.directory.resolve():
+            return []
+        steps = {n: step_of(n) or 0 for n in self.fs.listdir(self.directory) if step_of(n)}
+        return sorted((n for n, k in steps.items() if k > step), key=lambda n: -steps[n])
+
     def _check_branch(self, source: Path, discard_newer: bool) -> None:
-        newer = self._newer_than(source)
+        newer = self._names_newer_than(source)
         if newer and not discard_newer:
             raise ConflictError(
-                f"{source}: {newer[0].name} is newer, and the next automatic restart would jump to "
+                f"{source}: {newer[0]} is newer, and the next automatic restart would jump to "
                 "that abandoned branch; set newer ones aside with --discard-newer, or continue in "
                 "another folder (--out, checkpoint.dir)"
             )
