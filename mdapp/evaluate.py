@@ -137,12 +137,13 @@ def single_point(structure: Structure | AtomSource, potential: Potential, precis
     n = len(structure.x)
     reach = potential.cutoff * (1 + LIST_MARGIN)
     images = with_images(structure.box, structure.x, reach)
-    ids, clusters = images.of_all(structure.id), ClusterList(reach)
+    ids = images.of_all(structure.id)
+    clusters = ClusterList(reach, form=potential.lists)
     clusters.build(images.x, ids, n)
     forces = np.zeros((n, 3))
     try:
         result = potential.compiled(precision, deterministic).compute(
-            images.x, images.of_all(structure.type), n, clusters, forces, Want.PER_ATOM)
+            images.x, images.of_all(structure.type), n, clusters, forces, Want.PER_ATOM, images)
     except ForceRangeError as error:
         raise InputError(f"{error}; {nearest_atoms(ids, images, clusters)}") from None
     if not is_finite(result, forces):
@@ -157,9 +158,6 @@ def refuse_what_cannot_be(structure: Structure, potential: Potential, precision:
     if precision not in potential.precisions:
         raise InputError(f"precision = {precision!r}: {potential.style} can do "
                          f"{', '.join(potential.precisions)}")
-    if potential.scatters or potential.halo_fields:
-        raise InputError(f"{potential.style}: single points take potentials that neither scatter "
-                         "forces nor forward fields")
     bad = ~np.isfinite(structure.x).all(axis=1)
     if bad.any():
         k = int(bad.argmax())

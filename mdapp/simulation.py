@@ -101,7 +101,7 @@ class Simulation:
             raise
         reach, exact = self._reach, self._exact
         self.halo = Halo(self.comm, self.grid, reach)
-        self.clusters = ClusterList(reach, deck.run.threads, exact)
+        self.clusters = ClusterList(reach, deck.run.threads, exact, self.potential.lists)
         self.trigger = RebuildTrigger(self.comm, deck.neighbors.skin, deck.neighbors.every,
                                       deck.neighbors.delay, deck.neighbors.check)
         self.integrator = VelocityVerlet(deck.run.timestep, self.units.ftm2v)
@@ -129,7 +129,8 @@ class Simulation:
         self._reach = self.potential.cutoff + deck.neighbors.skin
         self._exact = deck.run.deterministic or not deck.neighbors.check    # neighbors/clusters.py
         self.compile_s += compiled_once_a_node(self.comm, lambda: exercise(
-            self.kernel, mass, self.units, self._reach, deck.run.threads, self._exact))
+            self.kernel, mass, self.units, self._reach, deck.run.threads, self._exact,
+            self.potential.lists))
         reset_peak()
         self.bytes_fixed = resident_bytes()
 
@@ -282,7 +283,7 @@ class Simulation:
         try:
             self.result = self.kernel.compute(
                 atoms.x[:atoms.ntotal], atoms.type[:atoms.ntotal], atoms.nlocal,
-                self.clusters, atoms.f, want)
+                self.clusters, atoms.f, want, self.halo)
         except ForceRangeError as error:       # the other ranks learn of it at the next agreement
             self._trouble = self._trouble or error
             self.result = Result(np.nan, np.full(6, np.nan))

@@ -1,12 +1,12 @@
 """The seam between the engine and a force law.
 
 The engine holds atoms, finds neighbours and talks to other ranks.  A potential gets arrays and
-gives back forces, and on request energy and virial; it knows nothing of MPI.  What it needs of
-the engine it declares:
+gives back forces, and on request energy and virial; it knows nothing of MPI.  Between its passes
+it may hand values of owned atoms to their ghosts, and what it has added to ghosts back to their
+owners (`Exchange`).  What it needs of the engine it declares:
 
     cutoff       range of the interaction of a site; the halo is wider by the engine's skin
-    scatters     it adds to the forces of ghosts, which the engine must send back to their owners
-    halo_fields  per-atom scalars that the engine must forward to ghosts between its passes
+    lists        the neighbours it wants: clusters, or half or full lists of single atoms
     precisions   which of double, mixed, single, bf16 it can do
     known        what it does not claim, e.g. {"continuous_energy": "not shifted at the cutoff"}
 
@@ -59,6 +59,7 @@ class PairList(Protocol):
     nclusters: int
     exact: bool
     chunks: list[Any]
+    rows: list[Any]
 
     def coordinates(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """x (n, 3) packed by clusters: x0 x1 x2 x3 y0 .. z3 of each."""
@@ -77,11 +78,24 @@ class PairList(Protocol):
         ...
 
 
+class Exchange(Protocol):
+    """The way from owned atoms to their ghosts and back; collective."""
+
+    def to_ghosts(self, values: NDArray[Any]) -> None:
+        """Copy the values of owned atoms to their ghosts; (ntotal,) or (ntotal, k), in place."""
+        ...
+
+    def from_ghosts(self, values: NDArray[Any]) -> None:
+        """Add the values of ghosts to those of their owners; (ntotal,) or (ntotal, k), in place."""
+        ...
+
+
 class Kernel(Protocol):
     """A potential compiled for one precision."""
 
     def compute(self, x: NDArray[np.float64], type_: NDArray[np.int32], nlocal: int,
-                pairs: PairList, f: NDArray[np.float64], want: Want) -> Result:
+                pairs: PairList, f: NDArray[np.float64], want: Want, exchange: Exchange
+                ) -> Result:
         """Write the forces on the owned atoms to f[:nlocal] and return what `want` asks for.
 
         Parameters
@@ -89,6 +103,7 @@ class Kernel(Protocol):
         x : (ntotal, 3) float64, owned atoms first, then ghosts
         type_ : (ntotal,) int32, from 0
         pairs : neighbours of these atoms, built for a reach >= the potential's cutoff
+        exchange : between these atoms and ghosts
 
         Raises
         ------
@@ -111,13 +126,8 @@ class Potential(Protocol):
         ...
 
     @property
-    def scatters(self) -> bool:
-        """Whether it adds to the forces of ghosts."""
-        ...
-
-    @property
-    def halo_fields(self) -> tuple[str, ...]:
-        """Per-atom scalars that ghosts need between passes."""
+    def lists(self) -> str:
+        """The neighbours it wants: clusters, half or full."""
         ...
 
     @property

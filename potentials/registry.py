@@ -13,12 +13,16 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from potentials.base import Potential
+from potentials.eam.potential import EmbeddedAtom
 from potentials.pair.lj import LennardJones
 
 Factory = Callable[..., Potential]
 
 STYLES: dict[str, Factory] = {
     "lj/cut": LennardJones.from_options,
+    "eam": EmbeddedAtom.eam,
+    "eam/alloy": EmbeddedAtom.alloy,
+    "eam/fs": EmbeddedAtom.finnis_sinclair,
 }
 ENTRY_POINTS = "mdapp.potentials"
 

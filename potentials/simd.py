@@ -434,6 +434,15 @@ def bits_of_mask(typingctx, mask):
 
 
 @intrinsic
+def lowest_bit(typingctx, bits):
+    """Number of the lowest bit that is set in an integer that is not 0."""
+    def emit(context, builder, sig, args):
+        value = context.cast(builder, args[0], sig.args[0], types.int64)
+        return builder.cttz(value, ir.IntType(1)(1))
+    return types.int64(bits), emit
+
+
+@intrinsic
 def mask_of_bits(typingctx, bits):
     """The mask of sixteen lanes whose bits a uint16 holds."""
     result = Vector(types.boolean, 16)

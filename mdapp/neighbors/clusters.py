@@ -32,6 +32,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from mdapp.neighbors.atom_lists import CLUSTERS, Rows, expand
 from mdapp.neighbors.columns import ColumnGrid, column_grid, sort_by_column
 from potentials import simd
 
@@ -97,17 +98,24 @@ class ClusterList:
     chunks : one a thread
     reach : distance up to which pairs are listed, cutoff + skin
     exact : whether only pairs within reach at the build may act
+    form : clusters, or half or full: rows of single atoms are wanted as well, see atom_lists.py
+    rows : these, one a chunk
     """
 
     reach: float
     threads: int = 1
     exact: bool = False
+    form: str = CLUSTERS
     slot_atom: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     nowned: int = 0
     nclusters: int = 0
     chunks: list[Chunk] = field(default_factory=list)
+    rows: list[Rows] = field(default_factory=list)
     _packed: dict[str, NDArray] = field(default_factory=dict)
     _pool: ThreadPoolExecutor | None = None
+
+    def __post_init__(self) -> None:
+        self.exact = self.exact or self.form != CLUSTERS     # rows are made of the bits
 
     def sort(self, x: NDArray[np.float64], ids: NDArray[np.int64]) -> NDArray[np.int32]:
         """The spatial order (n,) int32 of owned atoms x (n, 3), to apply before ghosts are made."""
@@ -162,8 +170,11 @@ class ClusterList:
                     return chunk
                 chunk.grow(used)
 
-        self.chunks = []                           # the old lists go before the new ones come
+        self.chunks, self.rows = [], []            # the old lists go before the new ones come
         self.chunks = list(self.each(search, range(self.threads)))
+        if self.form != CLUSTERS:
+            self.rows = list(self.each(lambda c: expand(c, self.slot_atom, self.form),
+                                       self.chunks))
 
     def each(self, work: Callable, items: Iterable) -> Iterable:
         """work(item) of all items, in as many threads as the list has; kernels release the GIL."""
@@ -205,6 +216,7 @@ class ClusterList:
         """Memory of the lists and the packed copies."""
         lists = sum(array.nbytes for c in self.chunks
                     for array in (c.start, c.middle, c.partners, c.masks, c.own_masks))
+        lists += sum(rows.nbytes for rows in self.rows)
         return lists + self.slot_atom.nbytes + sum(b.nbytes for b in self._packed.values())
 
     @property

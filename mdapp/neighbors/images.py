@@ -52,6 +52,14 @@ class Images:
         """Per-atom values (n, ...) continued to the images, (n + nghost, ...)."""
         return np.concatenate([values, values[self.owner]])
 
+    def to_ghosts(self, values: NDArray) -> None:
+        """Copy values of atoms to their images; see potentials.base.Exchange."""
+        values[len(values) - len(self.owner):] = values[self.owner]
+
+    def from_ghosts(self, values: NDArray) -> None:
+        """Add values of images to those of their atoms; see potentials.base.Exchange."""
+        np.add.at(values, self.owner, values[len(values) - len(self.owner):].copy())
+
 
 def with_images(box: Box, x: NDArray[np.float64], reach: float) -> Images:
     """Wrap atoms into the reduced cell and add every image within `reach` of one of them.

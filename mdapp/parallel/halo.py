@@ -12,6 +12,7 @@ bits on every rank.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from mpi4py import MPI
@@ -109,6 +110,47 @@ class Halo:
                     pending.append(self.comm.Isend(m.pack(atoms.x), m.to, m.direction + 1))
             if pending:
                 MPI.Request.Waitall(pending)
+
+    def to_ghosts(self, values: NDArray[Any]) -> None:
+        """Copy values of owned atoms to their ghosts; (ntotal,) or (ntotal, k), in place."""
+        for messages in self.rounds:
+            pending, sent = [], []
+            for m in messages:
+                if m.source not in (NOBODY, self.rank):
+                    incoming = values[m.first:m.last]
+                    pending.append(self.comm.Irecv(incoming, m.source, m.direction + 1))
+            for m in messages:
+                if m.to == self.rank:
+                    values[m.first:m.last] = values.take(m.atoms, axis=0)
+                elif m.to != NOBODY:
+                    sent.append(values.take(m.atoms, axis=0))
+                    pending.append(self.comm.Isend(sent[-1], m.to, m.direction + 1))
+            if pending:
+                MPI.Request.Waitall(pending)
+
+    def from_ghosts(self, values: NDArray[Any]) -> None:
+        """Add values of ghosts to those of their owners; (ntotal,) or (ntotal, k), in place.
+
+        The way of `to_ghosts` backwards: what came last goes back first.
+        """
+        for messages in reversed(self.rounds):
+            pending, back = [], []
+            for m in messages:
+                if m.to == self.rank:
+                    back.append(values[m.first:m.last])
+                    continue
+                shape = (len(m.atoms) if m.to != NOBODY else 0, *values.shape[1:])
+                back.append(np.empty(shape, values.dtype))
+                if m.to != NOBODY:
+                    pending.append(self.comm.Irecv(back[-1], m.to, m.direction + 1))
+            for m in messages:
+                if m.source not in (NOBODY, self.rank):
+                    outgoing = values[m.first:m.last]
+                    pending.append(self.comm.Isend(outgoing, m.source, m.direction + 1))
+            if pending:
+                MPI.Request.Waitall(pending)
+            for m, came in zip(messages, back, strict=True):
+                values[m.atoms[:len(came)]] += came        # no atom twice in one message
 
     def _exchange_new(self, atoms: Atoms, messages: list[Message]) -> None:
         """Append the ghosts that the messages of a hop bring."""

@@ -45,7 +45,7 @@ def compiled_once_a_node(comm: MPI.Comm, compile_all: Callable[[], None]) -> flo
 
 
 def exercise(kernel: Kernel, mass: NDArray[np.float64], units: Units, reach: float, threads: int,
-             exact: bool) -> None:
+             exact: bool, lists: str) -> None:
     """One step of a few atoms of this rank alone, through everything that a loop calls."""
     comm = MPI.COMM_SELF
     box = Box.orthogonal(np.zeros(3), np.full(3, 2.0 * reach))
@@ -56,7 +56,7 @@ def exercise(kernel: Kernel, mass: NDArray[np.float64], units: Units, reach: flo
     atoms.nlocal = n = len(corners)
     atoms.x[:n], atoms.v[:n], atoms.f[:n], atoms.image[:n] = corners, 0.0, 0.0, 0
     atoms.id[:n], atoms.type[:n] = np.arange(1, n + 1), 0
-    halo, clusters = Halo(comm, grid, reach), ClusterList(reach, threads, exact)
+    halo, clusters = Halo(comm, grid, reach), ClusterList(reach, threads, exact, lists)
     trigger, integrator = RebuildTrigger(comm, 0.1 * reach), VelocityVerlet(1e-3, units.ftm2v)
     thermo = Thermo(comm, units, n, ())
 
@@ -69,7 +69,7 @@ def exercise(kernel: Kernel, mass: NDArray[np.float64], units: Units, reach: flo
     trigger.hold(atoms)
     for want in (Want.FORCES, Want.TOTALS):
         result = kernel.compute(atoms.x[:atoms.ntotal], atoms.type[:atoms.ntotal], n,
-                                clusters, atoms.f, want)
+                                clusters, atoms.f, want, halo)
     integrator.first_half(atoms)
     trigger.due(atoms)
     halo.forward(atoms)

@@ -55,8 +55,7 @@ class LennardJones:
     rc: NDArray[np.float64]
     shift: bool = False
     style: str = "lj/cut"
-    scatters: bool = False
-    halo_fields: tuple[str, ...] = ()
+    lists: str = "clusters"
     precisions: tuple[str, ...] = ("double", "mixed", "single")
     known: Mapping[str, str] = field(
         default_factory=lambda: {"continuous_force": "cut off, not smoothed"})

@@ -31,7 +31,7 @@ from numba import njit, types
 from numpy.typing import NDArray
 
 from potentials import simd
-from potentials.base import ForceRangeError, PairList, Result, Want
+from potentials.base import Exchange, ForceRangeError, PairList, Result, Want
 from potentials.static import INLINED, Static, variant
 
 LANES = 16
@@ -420,7 +420,8 @@ class PairKernel:
         self._forces = np.empty(0, self.sum_type)
 
     def compute(self, x: NDArray[np.float64], type_: NDArray[np.int32], nlocal: int,
-                pairs: PairList, f: NDArray[np.float64], want: Want) -> Result:
+                pairs: PairList, f: NDArray[np.float64], want: Want, exchange: Exchange
+                ) -> Result:
         """Forces to f[:nlocal], and what `want` asks for; see potentials.base.Kernel.compute."""
         if self.deterministic and want is Want.TOTALS:
             want = Want.PER_ATOM          # the engine makes exact totals of the atoms' shares

@@ -1,0 +1,133 @@
+"""Lists of single atoms, written out from the pairs of clusters.
+
+Potentials whose pair terms are dear (splines) or that look at several neighbours at once want the
+neighbours of an atom one by one. The clusters have found them already: the bits that an exact list
+keeps say which of the sixteen pairs of a block are in reach, so that no distance is computed again.
+
+Two forms. `half`: each pair of a chunk's atoms once, in the row of one of them, and behind these
+the pairs with atoms that another thread or rank owns, which are listed by either side and act on
+the lister only. Pair terms are then evaluated once, and nothing has to be sent back. `full`: all
+neighbours of each atom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from potentials import simd
+
+CLUSTERS, HALF, FULL = "clusters", "half", "full"
+UPPER = 0x08CE        # bits 4 a + b with a < b
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The neighbours of the atoms of one chunk, those in the slots first..last-1.
+
+    Attributes
+    ----------
+    first, last : slots, four a cluster
+    start : (last - first + 1,) int64, neighbours[start[k]:start[k + 1]] belong to slot first + k
+    middle : (last - first,) int64, of a half list: those before middle[k] are atoms of this chunk
+        and act on both, those from there on act on the atom of the slot only
+    neighbors : (n,) int32, atoms
+    """
+
+    first: int
+    last: int
+    start: NDArray[np.int64]
+    middle: NDArray[np.int64]
+    neighbors: NDArray[np.int32]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the rows."""
+        return self.start.nbytes + self.middle.nbytes + self.neighbors.nbytes
+
+
+def expand(chunk, slot_atom: NDArray[np.int32], form: str) -> Rows:
+    """Rows of a chunk of an exact list; see mdapp.neighbors.clusters.Chunk."""
+    first, last = 4 * chunk.first, 4 * chunk.last
+    start = np.zeros(last - first + 1, np.int64)
+    middle = np.zeros(last - first, np.int64)
+    full = form == FULL
+    pairs = (chunk.first, chunk.last, chunk.start, chunk.middle, chunk.partners, chunk.masks,
+             chunk.own_masks, slot_atom, full)
+    count_rows(*pairs, start)
+    np.cumsum(start, out=start)
+    neighbors = np.empty(start[-1], np.int32)
+    fill_rows(*pairs, start[:-1].copy(), middle, neighbors)
+    return Rows(first, last, start, middle, neighbors)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def count_rows(first, last, start, middle, partners, masks, own_masks, slot_atom, full, counts):
+    """counts[k + 1] = neighbours that slot 4 * first + k will list; counts (slots + 1,), out."""
+    for i in range(first, last):
+        k = i - first
+        bits = own_masks[k] & (0xFFFF if full else UPPER)
+        _count(bits, 4 * i, 4 * i, slot_atom, counts, 4 * k + 1)
+        for p in range(start[k], start[k + 1]):
+            j = np.int64(partners[p])
+            _count(masks[p], 4 * i, 4 * j, slot_atom, counts, 4 * k + 1)
+            if full and p < middle[k]:
+                _count(transposed(masks[p]), 4 * j, 4 * i, slot_atom, counts, 4 * (j - first) + 1)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fill_rows(first, last, start, middle, partners, masks, own_masks, slot_atom, full,
+              place, turn, neighbors):
+    """Write the rows that `count_rows` has counted.
+
+    place : (slots,) int64, where each row begins; afterwards where it ends
+    turn : (slots,) int64, out, where the pairs that act on both end
+    """
+    for i in range(first, last):
+        k = i - first
+        bits = own_masks[k] & (0xFFFF if full else UPPER)
+        _fill(bits, 4 * i, 4 * i, slot_atom, place, 4 * k, neighbors)
+        for p in range(start[k], middle[k]):
+            j = np.int64(partners[p])
+            _fill(masks[p], 4 * i, 4 * j, slot_atom, place, 4 * k, neighbors)
+            if full:
+                _fill(transposed(masks[p]), 4 * j, 4 * i, slot_atom, place, 4 * (j - first),
+                      neighbors)
+        turn[4 * k:4 * k + 4] = place[4 * k:4 * k + 4]
+        for p in range(middle[k], start[k + 1]):
+            _fill(masks[p], 4 * i, 4 * np.int64(partners[p]), slot_atom, place, 4 * k, neighbors)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _count(bits, slot, other, slot_atom, counts, row):
+    """Count the neighbours that the four slots from `slot` on have among those from `other` on."""
+    left = np.int64(bits)
+    while left:
+        t = simd.lowest_bit(left)
+        left &= left - 1
+        if slot_atom[slot + (t >> 2)] >= 0 and slot_atom[other + (t & 3)] >= 0:
+            counts[row + (t >> 2)] += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _fill(bits, slot, other, slot_atom, place, row, neighbors):
+    """Write the neighbours that `_count` counts."""
+    left = np.int64(bits)
+    while left:
+        t = simd.lowest_bit(left)
+        left &= left - 1
+        atom = slot_atom[other + (t & 3)]
+        if slot_atom[slot + (t >> 2)] >= 0 and atom >= 0:
+            neighbors[place[row + (t >> 2)]] = atom
+            place[row + (t >> 2)] += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def transposed(mask):
+    """The bits of a block seen from the other side: bit 4 a + b becomes bit 4 b + a."""
+    m = np.int64(mask)
+    return ((m & 0x8421) | ((m & 0x0842) << 3) | ((m & 0x0084) << 6) | ((m & 0x0008) << 9)
+            | ((m >> 3) & 0x0842) | ((m >> 6) & 0x0084) | ((m >> 9) & 0x0008))

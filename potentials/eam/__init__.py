@@ -1,0 +1,1 @@
+"""The embedded-atom method: files, splines, kernel, and the three styles made of them."""

@@ -1,0 +1,149 @@
+"""Reading parameter files: words and numbers, each with the line that it stands on.
+
+Files of parameters are read by people who did not write them, years later. Whatever is wrong with
+one is told with its name and line: a number that is none, or not finite, or missing at the end.
+Numbers may be written as Fortran writes them, with a D for the exponent.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+SEARCHED = "LAMMPS_POTENTIALS"      # folders in which LAMMPS looks for files too
+LARGEST = 1 << 28                   # bytes; a parameter file has a thousandth of that
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
+
+
+class FileError(ValueError):
+    """A parameter file cannot be used; the message names it, the line, and what is wrong."""
+
+
+def find_file(name: object, folder: Path | None = None) -> Path:
+    """The path of a parameter file: relative to `folder`, or in a folder of LAMMPS_POTENTIALS.
+
+    Raises
+    ------
+    FileError : there is no such file
+    """
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise FileError(f"file = {name!r}: must be the name of a file")
+    places = [folder or Path(), *map(Path, filter(None, os.environ.get(SEARCHED, "").split(":")))]
+    for place in places:
+        path = place / name
+        if path.is_file():
+            return path
+    looked = ", ".join(str(p) for p in places)
+    raise FileError(f"file = {name!r}: no such file (looked in {looked})")
+
+
+class Reader:
+    """The words of a text file, from the first to the last.
+
+    Parameters
+    ----------
+    path : of the file
+    comment : from this character on a line is not read; None: there are no comments
+
+    Raises
+    ------
+    FileError : it cannot be read, or is no text
+    """
+
+    def __init__(self, path: Path, comment: str | None = "#"):
+        self.path, self.comment = path, comment
+        try:
+            if path.stat().st_size > LARGEST:
+                raise FileError(f"{path}: is larger than {LARGEST} bytes: no parameter file")
+            self.lines = path.read_bytes().decode("utf-8", "surrogateescape").splitlines()
+        except OSError as error:
+            raise FileError(f"{path}: cannot be read: {error.strerror}") from None
+        self.at = 0                         # lines read so far
+        self._left: list[str] = []          # words of the last of them that are left
+
+    def error(self, text: str) -> FileError:
+        """An error at the line that was read last."""
+        return FileError(f"{self.path}:{max(self.at, 1)}: {text}")
+
+    def skip(self, count: int) -> None:
+        """Skip whole lines."""
+        self.at, self._left = self.at + count, []
+        if self.at > len(self.lines):
+            self.at = len(self.lines)
+            raise self.error("the file ends too early")
+
+    def line(self, what: str) -> list[str]:
+        """The words of the next line that has any."""
+        self._left = []
+        while not self._left:
+            self._fetch(what)
+        words, self._left = self._left, []
+        return words
+
+    def _fetch(self, what: str) -> None:
+        if self.at >= len(self.lines):
+            raise self.error(f"the file ends where {what} is expected")
+        text = self.lines[self.at]
+        self.at += 1
+        if self.comment is not None:
+            text = text.partition(self.comment)[0]
+        self._left = text.split()
+
+    def word(self, what: str) -> str:
+        """The next word."""
+        while not self._left:
+            self._fetch(what)
+        return self._left.pop(0)
+
+    def numbers(self, count: int, what: str) -> NDArray[np.float64]:
+        """The next (count,) numbers.
+
+        Raises
+        ------
+        FileError : one of them is no finite number, or the file ends
+        """
+        found = np.empty(count)
+        k = 0
+        while k < count:
+            while not self._left:
+                self._fetch(f"number {k + 1} of {count} of {what}")
+            take = min(count - k, len(self._left))
+            for word in self._left[:take]:
+                found[k] = self.number(word, what)
+                k += 1
+            del self._left[:take]
+        return found
+
+    def number(self, word: str, what: str) -> float:
+        """One finite number."""
+        if not _NUMBER.fullmatch(word):
+            raise self.error(f"{what}: {word[:40]!r} is no number")
+        value = float(word.replace("d", "e").replace("D", "e"))
+        if not np.isfinite(value):
+            raise self.error(f"{what}: {word} is no finite number")
+        return value
+
+    def count(self, word: str, what: str, least: int, most: int) -> int:
+        """One whole number within bounds."""
+        value = self.number(word, what)
+        if value != int(value) or not least <= value <= most:
+            raise self.error(f"{what} is {word}: must be a whole number from {least} to {most}")
+        return int(value)
+
+    def positive(self, word: str, what: str) -> float:
+        """One number greater than 0."""
+        value = self.number(word, what)
+        if value <= 0:
+            raise self.error(f"{what} is {word}: must be greater than 0")
+        return value
+
+    def at_end(self) -> None:
+        """Raise FileError if there are words left."""
+        while not self._left and self.at < len(self.lines):
+            self._fetch("nothing")
+        if self._left:
+            raise self.error(f"{self._left[0][:40]!r}: more than the file announced")
