@@ -123,7 +123,7 @@ class Simulation:
         deck = self.deck
         self.box, self.natoms, self.species = box, natoms, tuple(species)
         with agree(self.comm):
-            self.potential = potential_of(deck, len(mass))
+            self.potential = potential_of(deck, len(mass), self.species)
             self.grid = RankGrid.for_rank(self.comm.rank, self.comm.size, box, deck.run.grid)
             self.kernel = self.potential.compiled(deck.run.precision, deck.run.deterministic)
         self._reach = self.potential.cutoff + deck.neighbors.skin
@@ -364,7 +364,7 @@ class Simulation:
         return run_report(self)
 
 
-def potential_of(deck: Deck, ntypes: int) -> Potential:
+def potential_of(deck: Deck, ntypes: int, species: Sequence[str] = ()) -> Potential:
     """The potential of a deck, checked against the precision it is to run in.
 
     Raises
@@ -372,7 +372,7 @@ def potential_of(deck: Deck, ntypes: int) -> Potential:
     InputError : names the key
     """
     try:
-        potential = make_potential(deck.potential.style, deck.potential.parameters, ntypes)
+        potential = make_potential(deck.potential.style, deck.potential_keys(), ntypes, species)
     except PotentialError as error:
         raise InputError(str(error)) from None
     if deck.run.precision not in potential.precisions:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -31,12 +31,14 @@ class PotentialError(ValueError):
     """A style or one of its keys cannot be used; the message names it and the fix."""
 
 
-def make_potential(style: str, parameters: Mapping[str, Any], ntypes: int) -> Potential:
+def make_potential(style: str, parameters: Mapping[str, Any], ntypes: int,
+                   species: Sequence[str] = ()) -> Potential:
     """The potential of a style for `ntypes` atom types.
 
     Parameters
     ----------
     parameters : the keys of its table
+    species : names of the types, for a style that has elements; `parameters` may name others
 
     Raises
     ------
@@ -49,6 +51,8 @@ def make_potential(style: str, parameters: Mapping[str, Any], ntypes: int) -> Po
         if key not in known:
             raise PotentialError(f"potential.{key}: unknown key of style {style}"
                                  f"{nearest(key, known)}; it takes {', '.join(known)}")
+    if species and "species" in known:
+        parameters = {"species": list(species), **parameters}
     try:
         return factory(ntypes, **parameters)
     except (TypeError, ValueError) as error:

@@ -59,10 +59,7 @@ class PotentialSpec:
         ------
         PotentialError : the style or a key is unknown, or a value cannot be used
         """
-        parameters = dict(self.parameters)
-        if self.species and "species" in style_keys(self.style):
-            parameters["species"] = list(self.species)
-        return make_potential(self.style, parameters, ntypes)
+        return make_potential(self.style, self.parameters, ntypes, self.species)
 
 
 def read_potential(text: str) -> PotentialSpec:

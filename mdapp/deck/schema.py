@@ -173,6 +173,16 @@ class Deck(Section):
         """Locate an input file named in the deck, which is relative to the deck's folder."""
         return (self.source.parent if self.source else Path()) / name
 
+    def potential_keys(self) -> dict[str, Any]:
+        """The keys of the potential, with `file` as a path from here where it is in the folder."""
+        keys = self.potential.parameters
+        if "file" in keys:
+            names = keys["file"] if isinstance(keys["file"], list) else [keys["file"]]
+            found = [str(path) if isinstance(name, str) and (path := self.path(name)).is_file()
+                     else name for name in names]
+            keys["file"] = found if isinstance(keys["file"], list) else found[0]
+        return keys
+
     def to_dict(self) -> dict[str, Any]:
         """Every key with its value, defaults included; absent optional keys left out."""
         return self.model_dump(mode="json", exclude_none=True)

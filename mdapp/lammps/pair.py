@@ -8,9 +8,12 @@ coefficients of each type and a list of pairs that are not mixed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from mdapp.lammps.command import Command
+from potentials.registry import PotentialError, make_potential
 
 MIXING = ("geometric", "arithmetic", "sixthpower")
 
@@ -25,6 +28,10 @@ class PairStyle(ABC):
     @abstractmethod
     def modify(self, command: Command) -> None:
         """Take a pair_modify command."""
+
+    def masses(self) -> dict[int, float]:
+        """Masses of types that its files give."""
+        return {}
 
     @abstractmethod
     def table(self, type_count: int) -> dict[str, Any]:
@@ -85,6 +92,97 @@ class LJCut(PairStyle):
         return table | ({"pair": unmixed} if unmixed else {})
 
 
+class OfFile(PairStyle):
+    """A style whose coefficients are in files, and which has nothing to modify."""
+
+    def __init__(self, command: Command) -> None:
+        command.expect(1)
+        self.command = command
+
+    def modify(self, command: Command) -> None:
+        """Refuse: mixing rules and shifts mean nothing here."""
+        raise command.unsupported(f"pair_modify {command.at(0)}",
+                                  f"pair_style {self.command.at(0)} has nothing to modify")
+
+    def _made(self, command: Command, table: dict[str, Any], ntypes: int) -> Any:
+        """The potential of a table, to see whether its files are good, and for their masses."""
+        keys = {k: v for k, v in table.items() if k != "style"}
+        if isinstance(keys["file"], str) and (Path(command.path).parent / keys["file"]).is_file():
+            keys["file"] = str(Path(command.path).parent / keys["file"])
+        try:
+            return make_potential(table["style"], keys, ntypes)
+        except PotentialError as error:
+            raise command.error(str(error)) from None
+
+
+class Funcfl(OfFile):
+    """`pair_style eam` with `pair_coeff I I FILE` of each type."""
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(command)
+        self.files: dict[int, str] = {}
+        self._masses: dict[int, float] = {}
+
+    def coeff(self, command: Command, type_count: int) -> None:
+        """Set the file of the types that both words select."""
+        command.expect(3)
+        first, second = command.types(0, type_count), command.types(1, type_count)
+        selected = [t for t in first if t in second]
+        if not selected:
+            raise command.error("selects no type: both words must name the same")
+        table = {"style": "eam", "file": command.at(2)}
+        mass = float(self._made(command, table, 1).tables.mass[0])
+        for t in selected:
+            self.files[t], self._masses[t] = command.at(2), mass
+
+    def masses(self) -> dict[int, float]:
+        """As the files give them."""
+        return self._masses
+
+    def table(self, type_count: int) -> dict[str, Any]:
+        """One file, or one a type."""
+        for t in range(1, type_count + 1):
+            if t not in self.files:
+                raise self.command.error(f"no file for type {t}; give 'pair_coeff {t} {t} FILE'")
+        files = [self.files[t] for t in range(1, type_count + 1)]
+        return {"style": "eam", "file": files[0] if len(set(files)) == 1 else files}
+
+
+class Elements(OfFile):
+    """A style with `pair_coeff * * FILE ELEMENT...`, an element for each type."""
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(command)
+        self._table: dict[str, Any] = {}
+        self._masses: dict[int, float] = {}
+
+    def coeff(self, command: Command, type_count: int) -> None:
+        """Take the file and the elements."""
+        if command.args[:2] != ["*", "*"]:
+            raise command.error("must be 'pair_coeff * * FILE ELEMENT...'")
+        elements = list(command.args[3:])
+        if len(elements) != type_count:
+            raise command.error(f"{len(elements)} elements for {type_count} atom types; "
+                                "give one a type")
+        if "NULL" in elements:
+            raise command.unsupported("the element NULL", "mdapp has one potential for all types")
+        table = {"style": self.command.at(0), "file": command.at(2), "species": elements}
+        made = self._made(command, table, type_count)
+        masses = getattr(getattr(made, "tables", None), "mass", ())
+        self._masses = {t: float(m) for t, m in enumerate(masses, 1)}
+        self._table = table
+
+    def masses(self) -> dict[int, float]:
+        """As the file gives them."""
+        return self._masses
+
+    def table(self, type_count: int) -> dict[str, Any]:
+        """The file and the elements."""
+        if not self._table:
+            raise self.command.error("no coefficients; give 'pair_coeff * * FILE ELEMENT...'")
+        return self._table
+
+
 def _positive(command: Command, k: int, what: str) -> float:
     value = command.number(k)
     if value <= 0:
@@ -95,7 +193,8 @@ def _positive(command: Command, k: int, what: str) -> float:
 class PairStyles:
     """The pair styles that a script may use, by name."""
 
-    KNOWN: ClassVar[dict[str, type[LJCut]]] = {"lj/cut": LJCut}
+    KNOWN: ClassVar[dict[str, Callable[[Command], PairStyle]]] = {
+        "lj/cut": LJCut, "eam": Funcfl, "eam/alloy": Elements, "eam/fs": Elements}
     ACCELERATED = ("opt", "omp", "intel", "gpu", "kk")
 
     @classmethod

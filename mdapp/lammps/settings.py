@@ -95,6 +95,7 @@ def pair_coeff(script: Script, command: Command) -> None:
     if script.pair is None:
         raise command.error("needs a pair_style command before it")
     script.pair.coeff(command, script.type_count or 0)
+    script.masses |= script.pair.masses()
 
 
 def pair_modify(script: Script, command: Command) -> None:

@@ -27,6 +27,7 @@ MOST_ELEMENTS = 100
 class Funcfl:
     """The functions of one element: F(rho), Z(r) and the density, over knots from 0 on."""
 
+    mass: float
     drho: float
     dr: float
     cutoff: float
@@ -43,13 +44,14 @@ def read_funcfl(path: Path) -> Funcfl:
     FileError : names the file and line
     """
     reader = Reader(path, comment=None)
-    reader.skip(2)
+    reader.skip(1)
+    mass = _mass(reader, "the element")
     nrho, drho, nr, dr, cutoff = _grid(reader)
     embedding = reader.numbers(nrho, "the embedding energy")
     charge = reader.numbers(nr, "the effective charge")
     density = reader.numbers(nr, "the density")
     reader.at_end()
-    return Funcfl(drho, dr, cutoff, embedding, charge, density)
+    return Funcfl(mass, drho, dr, cutoff, embedding, charge, density)
 
 
 def combine(elements: Sequence[Funcfl]) -> Tables:
@@ -65,7 +67,7 @@ def combine(elements: Sequence[Funcfl]) -> Tables:
     n = len(elements)
     z2 = HARTREE_BOHR * charge[:, None] * charge[None]
     return Tables(drho, dr, max(e.cutoff for e in elements), embedding,
-                  np.repeat(density[:, None], n, axis=1), z2)
+                  np.repeat(density[:, None], n, axis=1), z2, np.array([e.mass for e in elements]))
 
 
 def interpolate(values: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -99,10 +101,9 @@ def read_setfl(path: Path, elements: Sequence[str], finnis_sinclair: bool = Fals
         raise reader.error(f"{n} different elements are announced, {len(names)} are named: "
                            f"{' '.join(names)[:80]}")
     nrho, drho, nr, dr, cutoff = _grid(reader)
-    embedding, density = [], []
+    mass, embedding, density = [], [], []
     for name in names:
-        if len(reader.line(f"the header of {name}")) < 2:
-            raise reader.error(f"the header of {name} needs atomic number and mass")
+        mass.append(_mass(reader, name))
         embedding.append(reader.numbers(nrho, f"the embedding energy of {name}"))
         count = n if finnis_sinclair else 1
         block = reader.numbers(count * nr, f"the density of {name}").reshape(count, nr)
@@ -117,7 +118,16 @@ def read_setfl(path: Path, elements: Sequence[str], finnis_sinclair: bool = Fals
             raise FileError(f"{path}: has no element {element!r}; it has {', '.join(names)}")
     chosen = [names.index(element) for element in elements]
     return Tables(drho, dr, cutoff, np.stack(embedding)[chosen],
-                  np.stack(density)[np.ix_(chosen, chosen)], z2[np.ix_(chosen, chosen)])
+                  np.stack(density)[np.ix_(chosen, chosen)], z2[np.ix_(chosen, chosen)],
+                  np.array(mass)[chosen])
+
+
+def _mass(reader: Reader, element: str) -> float:
+    """The second word of the line atomic number, mass, lattice constant, lattice."""
+    words = reader.line(f"the header of {element}")
+    if len(words) < 2:
+        raise reader.error(f"the header of {element} needs atomic number and mass")
+    return reader.positive(words[1], f"the mass of {element}")
 
 
 def _grid(reader: Reader) -> tuple[int, float, int, float, float]:

@@ -362,7 +362,7 @@ class EAMKernel:
         self.rho_max = tables.drho * (self.rho_knots - 1)
         self.rho_quantum = 2.0 ** (np.floor(np.log2(self.rho_max)) - DENSITY_BITS)
         self.quantum = 2.0**-GRID_BITS
-        self._kept: list[NDArray] = []
+        self._kept: list[Kept | None] = []
 
     def compute(self, x: NDArray[np.float64], type_: NDArray[np.int32], nlocal: int,
                 pairs: PairList, f: NDArray[np.float64], want: Want, exchange: Exchange
@@ -378,8 +378,12 @@ class EAMKernel:
             per_rho, per = 1.0 / self.rho_quantum, 1.0 / self.quantum
         e_pair = np.zeros(nlocal if per_atom else 1, self.sum_type)
 
-        def densities(rows):
-            kept = Kept.of(rows, self.real, bool(self.ntypes > 1))
+        self._kept += [None] * (len(pairs.rows) - len(self._kept))
+
+        def densities(k):
+            rows, kept = pairs.rows[k], self._kept[k]
+            if kept is None or not kept.fits(rows):
+                kept = self._kept[k] = Kept.of(rows, self.real, bool(self.ntypes > 1))
             share = e_pair if per_atom else np.zeros(1, self.sum_type)
             density_pass(mode, x, type_, pairs.slot_atom, rows.first, rows.start, rows.middle,
                          rows.neighbors, self.cut2, self.table, self.ntypes, self.knots,
@@ -388,7 +392,7 @@ class EAMKernel:
                          kept.slope_phi)
             return kept, share
 
-        done = list(pairs.each(densities, pairs.rows))
+        done = list(pairs.each(densities, range(len(pairs.rows))))
         slopes, embedding = np.empty(len(x)), np.empty(nlocal)
         embed(rho.astype(np.float64) / per_rho, type_, nlocal, self.embedding, self.rho_knots,
               self.per_rho, self.rho_max, slopes, embedding)
@@ -433,11 +437,20 @@ class Kept:
 
     @classmethod
     def of(cls, rows, real: type, many_types: bool) -> Kept:
-        """Room for all candidates of some rows."""
-        slots, n = len(rows.middle), len(rows.neighbors) + 1
-        edges = rows.start[[*range(0, slots, BATCH), slots]]
-        room = int(np.diff(edges).max(initial=0)) + 1
+        """Room for all candidates of some rows, and for a few more of the next."""
+        slots, n = len(rows.middle), len(rows.neighbors) + len(rows.neighbors) // 50 + 64
+        room = candidates_of_a_batch(rows) + 64
         slope_i = np.empty(n, real)
         return cls(np.empty(slots + 1, np.int64), np.empty(slots, np.int64), np.empty(n, np.int32),
                    slope_i, np.empty(n, real) if many_types else slope_i, np.empty(n, real),
                    np.empty((6, room), real), np.empty(room, np.int32))
+
+    def fits(self, rows) -> bool:
+        """Whether there is room for the candidates of some rows."""
+        return (len(self.middle) == len(rows.middle) and len(self.partner) > len(rows.neighbors)
+                and len(self.row) > candidates_of_a_batch(rows))
+
+
+def candidates_of_a_batch(rows) -> int:
+    """Most candidates of BATCH slots."""
+    return int(np.diff(rows.start[::BATCH], append=rows.start[-1]).max(initial=0))

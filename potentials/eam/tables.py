@@ -32,6 +32,7 @@ class Tables:
     embedding : (ntypes, nrho) float64, F of each type
     density : (ntypes, ntypes, nr) float64, of type s at type t
     z2 : (ntypes, ntypes, nr) float64, r phi, symmetric
+    mass : (ntypes,) float64, as the file gives them
     """
 
     drho: float
@@ -40,6 +41,7 @@ class Tables:
     embedding: NDArray[np.float64]
     density: NDArray[np.float64]
     z2: NDArray[np.float64]
+    mass: NDArray[np.float64]
 
     @property
     def ntypes(self) -> int:
