@@ -555,6 +555,60 @@ def lookup(typingctx, table, index, count):
     return result(table, index, count), codegen
 
 
+@intrinsic(prefer_literal=True)
+def columns(typingctx, table, index, count):
+    """Tuple of `count` vectors of 8 lanes: table[index + k] of a flat table, lane by lane.
+
+    index : 8 lanes of int32; count : a literal, a multiple of 4. Rows are loaded whole, four
+    entries at a time, and transposed in registers: where a table has rows this is twice as fast
+    as `lookup`.
+    """
+    n, vector = _constant_int(count), Vector(table.dtype, 8)
+    result = types.UniTuple(vector, n)
+    quarter = Vector(table.dtype, 4)
+
+    def codegen(context, builder, sig, args):
+        base = _element(context, builder, sig.args[0], args[0], types.intp, ir.IntType(64)(0))
+        places = [builder.zext(builder.extract_element(args[1], ir.IntType(32)(lane)),
+                               ir.IntType(64)) for lane in range(8)]
+        found = []
+        for first in range(0, n, 4):
+            rows = [_load(builder, builder.gep(base, [builder.add(place, ir.IntType(64)(first))]),
+                          quarter) for place in places]
+            found += _transposed_rows(builder, rows)
+        return context.make_tuple(builder, result, found)
+
+    return result(table, index, count), codegen
+
+
+def _transposed_rows(builder, rows):
+    """Four vectors of eight lanes from eight rows of four."""
+    def mix(a, b, order):
+        places = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
+        return builder.shuffle_vector(a, b, places)
+
+    a0, a1, a2, a3 = (mix(rows[k], rows[k + 4], list(range(8))) for k in range(4))
+    even, odd = [0, 8, 2, 10, 4, 12, 6, 14], [1, 9, 3, 11, 5, 13, 7, 15]
+    low, high = [0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]
+    t0, t1, t2, t3 = mix(a0, a1, even), mix(a0, a1, odd), mix(a2, a3, even), mix(a2, a3, odd)
+    return [mix(t0, t2, low), mix(t1, t3, low), mix(t0, t2, high), mix(t1, t3, high)]
+
+
+@intrinsic
+def truncated(typingctx, a):
+    """Floating-point lanes as int32, cut off towards zero."""
+    result = Vector(types.int32, a.lanes)
+    return result(a), lambda context, builder, sig, args: builder.fptosi(args[0], result.llvm)
+
+
+@intrinsic
+def smaller(typingctx, a, b):
+    """The smaller of two lanes."""
+    def codegen(context, builder, sig, args):
+        return builder.select(builder.fcmp_ordered("<", args[0], args[1]), *args)
+    return a(a, b), codegen
+
+
 @intrinsic
 def low_words(typingctx, a):
     """The lower halves of int64 lanes, as int32."""

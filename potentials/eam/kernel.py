@@ -23,6 +23,7 @@ import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
 
+from potentials import simd
 from potentials.base import Exchange, ForceRangeError, PairList, Result, Want
 from potentials.eam.tables import Tables
 from potentials.static import INLINED, Static, variant
@@ -91,49 +92,69 @@ def pair_row(mode):
 
 
 @variant
-def evaluate_pairs(mode):
-    """Splines of n packed pairs, given r^2 and the row of their types.
+def splines(mode):
+    """Values and slopes, per knot, of the two or three functions of eight pairs."""
+    if mode.many_types:
+        def three(mode, table, place, p):
+            a0, a1, a2, b0, b1, b2, c0, c1, c2, d0, d1, d2 = simd.columns(table, place, 12)
+            return (*cubic(mode, a0, b0, c0, d0, p), *cubic(mode, a1, b1, c1, d1, p),
+                    *cubic(mode, a2, b2, c2, d2, p))
+        return three
 
-    Writes density at i and at j, z2 / r, and what the force needs: derivatives of both densities
-    over r, and of the pair energy over r.
+    def two(mode, table, place, p):
+        a0, a1, b0, b1, c0, c1, d0, d1 = simd.columns(table, place, 8)
+        density, slope = cubic(mode, a0, b0, c0, d0, p)
+        return (density, slope, density, slope, *cubic(mode, a1, b1, c1, d1, p))
+    return two
+
+
+@njit(**INLINED)
+def cubic(mode, a, b, c, d, p):
+    """((a p + b) p + c) p + d, and its derivative."""
+    inner = simd.fma(a, p, b)
+    middle = simd.fma(inner, p, c)
+    return simd.fma(middle, p, d), simd.fma(simd.fma(a, p, inner), p, middle)
+
+
+@variant
+def row_width(mode):
+    """Entries in a row of the table of pairs."""
+    width = 12 if mode.many_types else 8
+    return lambda mode: np.int32(width)
+
+
+@njit(**INLINED)
+def evaluate_pairs(mode, n, r2, row, table, per_r, top, at_i, at_j, phi,
+                   slope_i, slope_j, slope_phi, offset):
+    """Splines of n packed pairs, given r^2 and the row of their types, eight at a time.
+
+    Writes density at i and at j and the pair energy to the scratch, and from `offset` on what the
+    force needs: derivatives of the densities over r, and of the pair energy over r.
     """
-    real = mode.real
-    one = real(1.0)
-    last = 1 if not mode.many_types else 2
+    one, per = simd.splat(real_of(mode, 1.0), 8), simd.splat(per_r, 8)
+    last = simd.splat(real_of(mode, top), 8)
+    for q in range(0, n, 8):
+        r = simd.sqrt(simd.load(r2, q, 8))
+        inverse, place = one / r, r * per
+        cell = simd.truncated(simd.smaller(place, last))
+        p = simd.smaller(place - as_real(mode, cell), one)
+        rows = (simd.load(row, q, 8) + cell) * row_width(mode)
+        di, si, dj, sj, z2, sz = splines(mode, table, rows, p)
+        energy, scale = z2 * inverse, per * inverse
+        simd.store(at_i, q, di)
+        simd.store(at_j, q, dj)
+        simd.store(phi, q, energy)
+        simd.store(slope_i, offset + q, si * scale)
+        simd.store(slope_j, offset + q, sj * scale)
+        simd.store(slope_phi, offset + q, (sz * per - energy) * inverse * inverse)
 
-    def evaluate_pairs(mode, n, r2, row, table, per_r, knots, frac, inverse,
-                       at_i, at_j, phi, slope_i, slope_j, slope_phi):
-        top = np.int32(knots - 2)
-        for q in range(n):
-            r = np.sqrt(r2[q])
-            place = r * per_r
-            cell = min(np.int32(place), top)
-            row[q] += cell
-            frac[q], inverse[q] = min(place - real(cell), one), one / r
-        for q in range(n):
-            k, p = np.uint64(row[q]), frac[q]
-            for s in range(last + 1):
-                a, b = table[k, s], table[k, last + 1 + s]
-                c, d = table[k, 2 * (last + 1) + s], table[k, 3 * (last + 1) + s]
-                value = ((a * p + b) * p + c) * p + d
-                slope = (real(3.0) * a * p + real(2.0) * b) * p + c
-                if s == last:
-                    phi[q], slope_phi[q] = value, slope
-                elif s == 0:
-                    at_i[q], slope_i[q] = value, slope
-                else:
-                    at_j[q], slope_j[q] = value, slope
-        for q in range(n):
-            i = inverse[q]
-            energy = phi[q] * i
-            slope_i[q] = slope_i[q] * per_r * i
-            slope_phi[q] = (slope_phi[q] * per_r - energy) * i * i
-            phi[q] = energy
-        if last == 2:
-            for q in range(n):
-                slope_j[q] = slope_j[q] * per_r * inverse[q]
 
-    return evaluate_pairs
+@variant
+def as_real(mode):
+    """Whole numbers in the precision of the pair arithmetic."""
+    if mode.single:
+        return lambda mode, v: simd.as_float32(v)
+    return lambda mode, v: simd.as_float64(v)
 
 
 @variant
@@ -169,15 +190,14 @@ def density_pass(mode, x, type_, slot_atom, first, start, middle, neighbors, cut
     first, start, middle, neighbors : of the chunk, see mdapp.neighbors.atom_lists.Rows
     table, knots, per_r : splines of pairs, rows for each pair of types, and 1 / dr
     per_rho, per_e : deterministic units in one unit of density and energy
-    scratch, row : (6, n) real and (n,) int32, n candidates of BATCH atoms at most
+    scratch, row : (4, n) real and (n,) int32, n - 8 candidates of BATCH atoms at most
     rho : (natoms,) sums, out
     e_out : sums of the pair energy, of atoms or in all, out
     kept_start, kept_middle : as `start` and `middle`, of the pairs in range, out
     partner, slope_i, slope_j, slope_phi : (candidates + 1,) partner, derivatives over r of the
         density at i, of that at j, of the pair energy, out
     """
-    r2, frac, inverse, at_i, at_j, phi = (scratch[0], scratch[1], scratch[2], scratch[3],
-                                          scratch[4], scratch[5])
+    r2, at_i, at_j, phi = scratch[0], scratch[1], scratch[2], scratch[3]
     nslots, kept = len(middle), np.uint64(0)
     half = real_of(mode, 0.5)
     per = real_of(mode, per_r)
@@ -206,8 +226,10 @@ def density_pass(mode, x, type_, slot_atom, first, start, middle, neighbors, cut
                 if part == 0:
                     kept_middle[k] = np.int64(kept)
         n = np.int64(kept - offset)
-        evaluate_pairs(mode, n, r2, row, table, per, knots, frac, inverse, at_i, at_j, phi,
-                       slope_i[offset:], slope_j[offset:], slope_phi[offset:])
+        for q in range(n, n + 8):                       # lanes that nobody reads
+            r2[q], row[q] = 1.0, 0
+        evaluate_pairs(mode, n, r2, row, table, per, knots - 2, at_i, at_j, phi,
+                       slope_i, slope_j, slope_phi, np.int64(offset))
         for k in range(begin, end):
             i = slot_atom[first + k]
             if i < 0:
@@ -356,7 +378,8 @@ class EAMKernel:
         self.real = np.float32 if self.single else np.float64
         self.sum_type = np.int64 if deterministic else (
             np.float32 if self.single_sums else np.float64)
-        self.table, self.embedding = tables.pair_rows(self.real), tables.embedding_rows()
+        self.table = tables.pair_rows(self.real).reshape(-1)
+        self.embedding = tables.embedding_rows()
         self.knots, self.rho_knots = np.int32(tables.density.shape[-1]), tables.embedding.shape[-1]
         self.per_r, self.per_rho = 1.0 / tables.dr, 1.0 / tables.drho
         self.rho_max = tables.drho * (self.rho_knots - 1)
@@ -443,12 +466,12 @@ class Kept:
         slope_i = np.empty(n, real)
         return cls(np.empty(slots + 1, np.int64), np.empty(slots, np.int64), np.empty(n, np.int32),
                    slope_i, np.empty(n, real) if many_types else slope_i, np.empty(n, real),
-                   np.empty((6, room), real), np.empty(room, np.int32))
+                   np.empty((4, room), real), np.empty(room, np.int32))
 
     def fits(self, rows) -> bool:
         """Whether there is room for the candidates of some rows."""
-        return (len(self.middle) == len(rows.middle) and len(self.partner) > len(rows.neighbors)
-                and len(self.row) > candidates_of_a_batch(rows))
+        return (len(self.middle) == len(rows.middle) and len(self.partner) >= len(rows.neighbors) + 8
+                and len(self.row) >= candidates_of_a_batch(rows) + 8)
 
 
 def candidates_of_a_batch(rows) -> int:
