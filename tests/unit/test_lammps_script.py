@@ -284,7 +284,7 @@ def test_what_is_refused_and_what_it_is_told(refuse, line, words):
     ("dimension 2", ["three dimensions"]),
     ("processors 2 * 1", ["three numbers or three *"]),
     ("pair_style lj/cut/opt 2.5", ["write lj/cut"]),
-    ("pair_style eam/alloy", ["mdapp has lj/cut"]),
+    ("pair_style meam", ["mdapp has lj/cut"]),
     ("pair_style lj/cut 0", ["cutoff is 0"]),
     ("pair_coeff 1 1 1 1", ["after the box is made"]),
     ("pair_modify shift yes", ["needs a pair_style"]),

@@ -59,7 +59,7 @@ def evaluate(
     pairs = ClusterList(reach, threads, exact)
     pairs.build(x, ids.astype(np.int64), n)
     f = np.full((n, 3), np.nan)
-    result = lj.compiled(precision, deterministic).compute(x, all_types, n, pairs, f, want)
+    result = lj.compiled(precision, deterministic).compute(x, all_types, n, pairs, f, want, None)
     back = np.argsort(order)
     if result.energies is not None:
         result.energies, result.virials = result.energies[back], result.virials[back]
@@ -188,7 +188,7 @@ def test_deterministic_sums_in_any_units(sigma: float, epsilon: float) -> None:
     f = {deterministic: np.empty((len(types), 3)) for deterministic in (False, True)}
     full, other = (
         lj.compiled("double", d).compute(
-            x, np.zeros(len(x), np.int32), len(types), pairs, f[d], Want.PER_ATOM
+            x, np.zeros(len(x), np.int32), len(types), pairs, f[d], Want.PER_ATOM, None
         )
         for d in (False, True)
     )

@@ -8,7 +8,7 @@ from potentials.registry import PotentialError, find_style, make_potential
 
 def test_the_built_in_style() -> None:
     potential: Potential = make_potential("lj/cut", {"epsilon": 1.0, "sigma": 1.0, "rc": 2.5}, 2)
-    assert (potential.style, potential.cutoff, potential.scatters) == ("lj/cut", 2.5, False)
+    assert (potential.style, potential.cutoff, potential.lists) == ("lj/cut", 2.5, "clusters")
     assert set(potential.precisions) == {"double", "mixed", "single"}
 
 
