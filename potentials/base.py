@@ -16,7 +16,7 @@ A potential is a frozen description, cheap to send to every rank.  `compiled` tu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -51,6 +51,16 @@ class Result:
     virials: NDArray[np.float64] | None = None
 
 
+class Rows(Protocol):
+    """Neighbours of single atoms, one chunk's; see mdapp.neighbors.atom_lists."""
+
+    first: int
+    last: int
+    start: NDArray[np.int64]
+    middle: NDArray[np.int64]
+    neighbors: NDArray[np.int32]
+
+
 class PairList(Protocol):
     """What a cluster-pair kernel sees of the engine's list; see mdapp.neighbors.clusters."""
 
@@ -59,7 +69,11 @@ class PairList(Protocol):
     nclusters: int
     exact: bool
     chunks: list[Any]
-    rows: list[Any]
+
+    @property
+    def rows(self) -> Sequence[Rows]:
+        """Lists of single atoms, one a chunk, for a potential that wants them."""
+        ...
 
     def coordinates(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """x (n, 3) packed by clusters: x0 x1 x2 x3 y0 .. z3 of each."""

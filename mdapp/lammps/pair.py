@@ -158,7 +158,7 @@ class Elements(OfFile):
 
     def coeff(self, command: Command, type_count: int) -> None:
         """Take the file and the elements."""
-        if command.args[:2] != ["*", "*"]:
+        if tuple(command.args[:2]) != ("*", "*"):
             raise command.error("must be 'pair_coeff * * FILE ELEMENT...'")
         elements = list(command.args[3:])
         if len(elements) != type_count:

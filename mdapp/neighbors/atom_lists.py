@@ -24,7 +24,7 @@ CLUSTERS, HALF, FULL = "clusters", "half", "full"
 UPPER = 0x08CE        # bits 4 a + b with a < b
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rows:
     """The neighbours of the atoms of one chunk, those in the slots first..last-1.
 

@@ -60,10 +60,11 @@ def combine(elements: Sequence[Funcfl]) -> Tables:
     rho_max = max((len(e.embedding) - 1) * e.drho for e in elements)
     r_max = max((len(e.density) - 1) * e.dr for e in elements)
     nrho, nr = int(rho_max / drho + 0.5), int(r_max / dr + 0.5)
-    rho, r = drho * np.arange(nrho), dr * np.arange(nr)
-    embedding = np.stack([interpolate(e.embedding, rho / e.drho) for e in elements])
-    density = np.stack([interpolate(e.density, r / e.dr) for e in elements])
-    charge = np.stack([interpolate(e.charge, r / e.dr) for e in elements])
+    rho: NDArray[np.float64] = drho * np.arange(nrho, dtype=np.float64)
+    r: NDArray[np.float64] = dr * np.arange(nr, dtype=np.float64)
+    embedding = np.stack([interpolate(e.embedding, np.divide(rho, e.drho)) for e in elements])
+    density = np.stack([interpolate(e.density, np.divide(r, e.dr)) for e in elements])
+    charge = np.stack([interpolate(e.charge, np.divide(r, e.dr)) for e in elements])
     n = len(elements)
     z2 = HARTREE_BOHR * charge[:, None] * charge[None]
     return Tables(drho, dr, max(e.cutoff for e in elements), embedding,
@@ -74,10 +75,10 @@ def interpolate(values: NDArray[np.float64], place: NDArray[np.float64]) -> NDAr
     """Values at places in units of the spacing, by the cubic through the four nearest knots."""
     k = np.clip(place.astype(np.int64), 1, len(values) - 3)
     p = np.minimum(place - k, 2.0)
-    return (-(1 / 6) * p * (p - 1) * (p - 2) * values[k - 1]
-            + 0.5 * (p * p - 1) * (p - 2) * values[k]
-            - 0.5 * p * (p + 1) * (p - 2) * values[k + 1]
-            + (1 / 6) * p * (p * p - 1) * values[k + 2])
+    weights = (-p * (p - 1) * (p - 2) / 6, (p * p - 1) * (p - 2) / 2,
+               -p * (p + 1) * (p - 2) / 2, p * (p * p - 1) / 6)
+    total: NDArray[np.float64] = sum(w * values[k + m] for m, w in enumerate(weights, -1))
+    return total
 
 
 def read_setfl(path: Path, elements: Sequence[str], finnis_sinclair: bool = False) -> Tables:

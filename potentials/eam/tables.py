@@ -12,6 +12,7 @@ doi 10.1080/01418618408244210.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ class Tables:
         """Number of atom types."""
         return len(self.embedding)
 
-    def pair_rows(self, real: type) -> NDArray:
+    def pair_rows(self, real: type) -> NDArray[Any]:
         """Splines of all functions of r, side by side: one row a knot and pair of types.
 
         Returns
@@ -75,11 +76,11 @@ class Tables:
         return np.concatenate([cubic_spline(f) for f in self.embedding])
 
 
-def aligned(values: NDArray, real: type) -> NDArray:
+def aligned(values: NDArray[Any], real: type) -> NDArray[Any]:
     """A copy of another type whose data begins at a cache line."""
     nbytes = values.size * np.dtype(real).itemsize
     room = np.empty(nbytes + LINE, np.uint8)
     begin = -room.ctypes.data % LINE
-    copy = room[begin:begin + nbytes].view(real).reshape(values.shape)
+    copy: NDArray[Any] = room[begin:begin + nbytes].view(real).reshape(values.shape)
     copy[...] = values
     return copy
