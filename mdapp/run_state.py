@@ -17,15 +17,29 @@ from mdapp.deck import Deck
 from mdapp.errors import InputError
 from mdapp.model.atoms import PER_ATOM, Atoms
 from mdapp.storage.state import STANDARD, State
+from potentials.files import FileError, find_file
 
 if TYPE_CHECKING:
     from mdapp.simulation import Simulation
 
 
 def potential_identity(deck: Deck, ntypes: int) -> dict[str, Any]:
-    """What a restart must find unchanged: style and parameters of the potential, and their hash."""
-    facts = {"style": deck.potential.style, "parameters": deck.potential.parameters,
-             "ntypes": ntypes}
+    """What a restart must find unchanged: the potential's style, parameters and files, hashed.
+
+    Raises
+    ------
+    InputError : a file of parameters cannot be read
+    """
+    facts: dict[str, Any] = {"style": deck.potential.style, "ntypes": ntypes,
+                             "parameters": deck.potential.parameters}
+    named = deck.potential_keys().get("file", [])
+    try:
+        paths = [find_file(name) for name in ([named] if isinstance(named, str) else named)]
+        hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    except (FileError, OSError) as error:
+        raise InputError(f"potential ({deck.potential.style}): {error}") from None
+    if hashes:
+        facts["files"] = {path.name: h for path, h in zip(paths, hashes, strict=True)}
     text = json.dumps(facts, sort_keys=True)
     return {**json.loads(text), "hash": "sha256:" + hashlib.sha256(text.encode()).hexdigest()}
 
@@ -40,7 +54,7 @@ def state_of(sim: Simulation, invariants: Mapping[str, float],
         mass=atoms.mass, fields={f.name: getattr(atoms, f.name)[:n] for f in STANDARD},
         integrator={"name": sim.deck.run.ensemble, "timestep": sim.deck.run.timestep},
         rng={"generator": "philox4x32-10", "seed": sim.deck.system.seed},
-        potential=potential_identity(sim.deck, len(atoms.mass)),
+        potential=sim.potential_identity,
         decomposition={"grid": list(sim.grid.shape), "skin": sim.deck.neighbors.skin,
                        "cutoff": sim.potential.cutoff},
         deck=sim.deck.to_dict(), invariants=invariants, outputs=outputs)
@@ -77,6 +91,9 @@ def refuse_another_system(deck: Deck, state: State, allow_potential_change: bool
     change = (f"the checkpoint was written with {state.potential.get('style')} "
               f"{state.potential.get('parameters')}, the deck has {mine['style']} "
               f"{mine['parameters']}")
+    if mine.get("files") != state.potential.get("files") and (
+            mine["parameters"] == state.potential.get("parameters")):
+        change += f"; the contents of {', '.join(mine.get('files', {}))} are not what they were"
     if not allow_potential_change:
         raise InputError(f"potential: {change}; a restart needs the same potential, or "
                          "--allow-potential-change to go on with another one")

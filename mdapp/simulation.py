@@ -36,7 +36,7 @@ from mdapp.perf.memory import reset_peak, resident_bytes
 from mdapp.perf.report import run_report
 from mdapp.perf.timers import Timers, process_age
 from mdapp.perf.warmup import compiled_once_a_node, exercise
-from mdapp.run_state import atoms_of, refuse_another_system, state_of
+from mdapp.run_state import atoms_of, potential_identity, refuse_another_system, state_of
 from mdapp.storage.state import State
 from mdapp.storage.triggers import NOTHING, Decision
 from mdapp.trajectory import Outputs
@@ -124,6 +124,7 @@ class Simulation:
         self.box, self.natoms, self.species = box, natoms, tuple(species)
         with agree(self.comm):
             self.potential = potential_of(deck, len(mass), self.species)
+            self.potential_identity = potential_identity(deck, len(mass))
             self.grid = RankGrid.for_rank(self.comm.rank, self.comm.size, box, deck.run.grid)
             self.kernel = self.potential.compiled(deck.run.precision, deck.run.deterministic)
         self._reach = self.potential.cutoff + deck.neighbors.skin

@@ -221,8 +221,8 @@ def density_pass(mode, x, type_, slot_atom, first, start, middle, neighbors, cut
                 if part == 0:
                     kept_middle[k] = np.int64(kept)
         n = np.int64(kept - offset)
-        for q in range(n, n + 8):                       # lanes that nobody reads
-            r2[q], row[q] = 1.0, 0
+        for lane in range(n, n + 8):                       # lanes that nobody reads
+            r2[lane], row[lane] = 1.0, 0
         evaluate_pairs(mode, n, r2, row, table, per, knots - 2, at_i, at_j, phi,
                        slope_i, slope_j, slope_phi, np.int64(offset))
         for k in range(begin, end):
