@@ -54,9 +54,8 @@ def expand(chunk, slot_atom: NDArray[np.int32], form: str) -> Rows:
     first, last = 4 * chunk.first, 4 * chunk.last
     start = np.zeros(last - first + 1, np.int64)
     middle = np.zeros(last - first, np.int64)
-    full = form == FULL
     pairs = (chunk.first, chunk.last, chunk.start, chunk.middle, chunk.partners, chunk.masks,
-             chunk.own_masks, slot_atom, full)
+             chunk.own_masks, slot_atom, present_slots(slot_atom), form == FULL)
     count_rows(*pairs, start)
     np.cumsum(start, out=start)
     neighbors = np.empty(start[-1], np.int32)
@@ -65,64 +64,86 @@ def expand(chunk, slot_atom: NDArray[np.int32], form: str) -> Rows:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def count_rows(first, last, start, middle, partners, masks, own_masks, slot_atom, full, counts):
-    """counts[k + 1] = neighbours that slot 4 * first + k will list; counts (slots + 1,), out."""
-    for i in range(first, last):
-        k = i - first
-        bits = own_masks[k] & (0xFFFF if full else UPPER)
-        _count(bits, 4 * i, 4 * i, slot_atom, counts, 4 * k + 1)
-        for p in range(start[k], start[k + 1]):
-            j = np.int64(partners[p])
-            _count(masks[p], 4 * i, 4 * j, slot_atom, counts, 4 * k + 1)
-            if full and p < middle[k]:
-                _count(transposed(masks[p]), 4 * j, 4 * i, slot_atom, counts, 4 * (j - first) + 1)
+def present_slots(slot_atom):
+    """(nclusters,) int64, bit s of which is set if slot s of the cluster has an atom."""
+    present = np.zeros(len(slot_atom) // 4, np.int64)
+    for slot in range(len(slot_atom)):
+        if slot_atom[slot] >= 0:
+            present[slot >> 2] |= 1 << (slot & 3)
+    return present
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _of_atoms(mask, mine, others):
+    """The bits of a block that are of two atoms: dummies all lie at one place.
+
+    mine, others : the slots of the two clusters that have one
+    """
+    rows = ((mine & 1) | (mine & 2) << 3 | (mine & 4) << 6 | (mine & 8) << 9) * 0xF
+    return np.int64(mask) & rows & (others * 0x1111)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fill_rows(first, last, start, middle, partners, masks, own_masks, slot_atom, full,
+def count_rows(first, last, start, middle, partners, masks, own_masks, slot_atom, present, full,
+               counts):
+    """counts[k + 1] = neighbours that slot 4 * first + k will list; counts (slots + 1,), out."""
+    wanted = 0xFFFF if full else UPPER
+    for i in range(first, last):
+        k = i - first
+        _count(_of_atoms(own_masks[k] & wanted, present[i], present[i]), counts, 4 * k + 1)
+        for p in range(start[k], start[k + 1]):
+            j = np.int64(partners[p])
+            bits = _of_atoms(masks[p], present[i], present[j])
+            _count(bits, counts, 4 * k + 1)
+            if full and p < middle[k]:
+                _count(transposed(bits), counts, 4 * (j - first) + 1)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fill_rows(first, last, start, middle, partners, masks, own_masks, slot_atom, present, full,
               place, turn, neighbors):
     """Write the rows that `count_rows` has counted.
 
     place : (slots,) int64, where each row begins; afterwards where it ends
     turn : (slots,) int64, out, where the pairs that act on both end
     """
+    wanted = 0xFFFF if full else UPPER
     for i in range(first, last):
         k = i - first
-        bits = own_masks[k] & (0xFFFF if full else UPPER)
-        _fill(bits, 4 * i, 4 * i, slot_atom, place, 4 * k, neighbors)
+        bits = _of_atoms(own_masks[k] & wanted, present[i], present[i])
+        _fill(bits, 4 * i, slot_atom, place, 4 * k, neighbors)
         for p in range(start[k], middle[k]):
             j = np.int64(partners[p])
-            _fill(masks[p], 4 * i, 4 * j, slot_atom, place, 4 * k, neighbors)
+            bits = _of_atoms(masks[p], present[i], present[j])
+            _fill(bits, 4 * j, slot_atom, place, 4 * k, neighbors)
             if full:
-                _fill(transposed(masks[p]), 4 * j, 4 * i, slot_atom, place, 4 * (j - first),
-                      neighbors)
+                _fill(transposed(bits), 4 * i, slot_atom, place, 4 * (j - first), neighbors)
         turn[4 * k:4 * k + 4] = place[4 * k:4 * k + 4]
         for p in range(middle[k], start[k + 1]):
-            _fill(masks[p], 4 * i, 4 * np.int64(partners[p]), slot_atom, place, 4 * k, neighbors)
+            j = np.int64(partners[p])
+            bits = _of_atoms(masks[p], present[i], present[j])
+            _fill(bits, 4 * j, slot_atom, place, 4 * k, neighbors)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _count(bits, slot, other, slot_atom, counts, row):
-    """Count the neighbours that the four slots from `slot` on have among those from `other` on."""
-    left = np.int64(bits)
-    while left:
-        t = simd.lowest_bit(left)
-        left &= left - 1
-        if slot_atom[slot + (t >> 2)] >= 0 and slot_atom[other + (t & 3)] >= 0:
-            counts[row + (t >> 2)] += 1
+def _count(bits, counts, row):
+    """Count the bits of each of the four rows of a block."""
+    for a in range(4):
+        four = (bits >> (4 * a)) & 15
+        four = (four & 5) + ((four >> 1) & 5)
+        counts[row + a] += (four & 3) + (four >> 2)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _fill(bits, slot, other, slot_atom, place, row, neighbors):
-    """Write the neighbours that `_count` counts."""
-    left = np.int64(bits)
+def _fill(bits, other, slot_atom, place, row, neighbors):
+    """Write the neighbours that `_count` counts, from the four slots from `other` on."""
+    left = np.uint64(bits)
     while left:
-        t = simd.lowest_bit(left)
-        left &= left - 1
-        atom = slot_atom[other + (t & 3)]
-        if slot_atom[slot + (t >> 2)] >= 0 and atom >= 0:
-            neighbors[place[row + (t >> 2)]] = atom
-            place[row + (t >> 2)] += 1
+        t = np.uint64(simd.lowest_bit(left))
+        left &= left - np.uint64(1)
+        at = np.uint64(row) + (t >> np.uint64(2))
+        neighbors[np.uint64(place[at])] = slot_atom[np.uint64(other) + (t & np.uint64(3))]
+        place[at] += 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
