@@ -78,12 +78,21 @@ def summand(mode):
 
 
 @variant
-def pair_row(mode):
-    """Row of the knot table where the splines of a pair of types begin."""
+def note_types(mode):
+    """Note for a candidate the row of the knot table where the splines of its types begin."""
     if mode.many_types:
-        return lambda mode, type_, i, j, ntypes, knots: (
-            (np.int32(type_[np.uint64(i)]) * ntypes + type_[np.uint64(j)]) * knots)
-    return lambda mode, type_, i, j, ntypes, knots: np.int32(0)
+        def note_types(mode, row, q, type_, i, j, ntypes, knots):
+            row[q] = (np.int32(type_[np.uint64(i)]) * ntypes + type_[np.uint64(j)]) * knots
+        return note_types
+    return lambda mode, row, q, type_, i, j, ntypes, knots: None
+
+
+@variant
+def first_rows(mode):
+    """The rows noted for eight candidates: with one type all begin at 0."""
+    if mode.many_types:
+        return lambda mode, row, q: simd.load(row, q, 8)
+    return lambda mode, row, q: simd.splat(np.int32(0), 8)
 
 
 @variant
@@ -133,7 +142,7 @@ def evaluate_pairs(mode, n, r2, row, table, per_r, top, at_i, at_j, phi,
         inverse, place = one / r, r * per
         cell = simd.truncated(simd.smaller(place, last))
         p = simd.smaller(place - as_real(mode, cell), one)
-        rows = (simd.load(row, q, 8) + cell) * row_width(mode)
+        rows = (first_rows(mode, row, q) + cell) * row_width(mode)
         di, si, dj, sj, z2, sz = splines(mode, table, rows, p)
         energy, scale = z2 * inverse, per * inverse
         simd.store(at_i, q, di)
@@ -215,7 +224,7 @@ def density_pass(mode, x, type_, slot_atom, first, start, middle, neighbors, cut
                     d2 = dx * dx + dy * dy + dz * dz
                     q = kept - offset
                     r2[q] = d2
-                    row[q] = pair_row(mode, type_, i, j, ntypes, knots)
+                    note_types(mode, row, q, type_, i, j, ntypes, knots)
                     partner[kept] = np.int32(j)
                     kept += np.uint64(d2 < cut2)
                 if part == 0:
