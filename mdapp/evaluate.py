@@ -26,7 +26,7 @@ from mdapp.model.units import UNITS, Units
 from mdapp.neighbors.clusters import ClusterList
 from mdapp.neighbors.images import Images, with_images
 from mdapp.trouble import closest_pair
-from potentials.base import ForceRangeError, Potential, Result, Want
+from potentials.base import ForceRangeError, Kernel, Potential, Result, Want
 
 LIST_MARGIN = 1e-5             # of the cutoff; distances in single precision are good to 1e-7
 
@@ -96,6 +96,7 @@ class SinglePoint:
     energies : (n,) float64, each atom's share; they add up to `energy`
     forces : (n, 3) float64, energy / length
     virial : (6,) float64, energy, W = -dE/dstrain in the order xx yy zz yz xz xy
+    virials : (n, 6) float64, each atom's share of it
     stress : (6,) float64, energy / length^3, -W / V with the sign and order of ASE; None unless
         all axes are periodic
     volume : of the cell; None unless all axes are periodic
@@ -109,13 +110,15 @@ class SinglePoint:
     energies: NDArray[np.float64]
     forces: NDArray[np.float64]
     virial: NDArray[np.float64]
+    virials: NDArray[np.float64]
     stress: NDArray[np.float64] | None
     volume: float | None
     nimages: int
 
 
 def single_point(structure: Structure | AtomSource, potential: Potential, precision: str = "double",
-                 deterministic: bool = False, units: str = "lj") -> SinglePoint:
+                 deterministic: bool = False, units: str = "lj",
+                 kernel: Kernel | None = None) -> SinglePoint:
     """Evaluate a potential on a structure.
 
     Parameters
@@ -125,6 +128,7 @@ def single_point(structure: Structure | AtomSource, potential: Potential, precis
     precision : one of the potential's
     deterministic : sum in integers: the result has the same bits in any order of the atoms
     units : "lj" or "metal", of the structure and the potential; nothing is converted
+    kernel : of this potential and precision, compiled for an evaluation before
 
     Raises
     ------
@@ -142,7 +146,8 @@ def single_point(structure: Structure | AtomSource, potential: Potential, precis
     clusters.build(images.x, ids, n)
     forces = np.zeros((n, 3))
     try:
-        result = potential.compiled(precision, deterministic).compute(
+        kernel = kernel or potential.compiled(precision, deterministic)
+        result = kernel.compute(
             images.x, images.of_all(structure.type), n, clusters, forces, Want.PER_ATOM, images)
     except ForceRangeError as error:
         raise InputError(f"{error}; {nearest_atoms(ids, images, clusters)}") from None
@@ -197,4 +202,4 @@ def summary(structure: Structure, units: Units, precision: str, result: Result,
     volume = structure.box.volume if structure.box.periodic.all() else None
     stress = None if volume is None else -virial / volume
     return SinglePoint(structure, units, precision, math.fsum(result.energies), result.energies,
-                       forces, virial, stress, volume, nimages)
+                       forces, virial, result.virials, stress, volume, nimages)

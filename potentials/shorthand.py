@@ -20,7 +20,7 @@ import inspect
 import math
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,14 +52,18 @@ class PotentialSpec:
     species: tuple[str, ...] = ()
     units: str | None = None
 
-    def make(self, ntypes: int) -> Potential:
+    def make(self, ntypes: int, species: Sequence[str] = ()) -> Potential:
         """Make the potential for `ntypes` atom types.
+
+        Parameters
+        ----------
+        species : names of the types, where the potential was not asked for with its own
 
         Raises
         ------
         PotentialError : the style or a key is unknown, or a value cannot be used
         """
-        return make_potential(self.style, self.parameters, ntypes, self.species)
+        return make_potential(self.style, self.parameters, ntypes, species or self.species)
 
 
 def read_potential(text: str) -> PotentialSpec:

@@ -67,7 +67,7 @@ def eval(
     spec = potential_named(potential)
     names = tuple(species.split(",")) if species is not None else spec.species
     structure = read_structure(path, index, names, open_or_periodic(boundary))
-    made = made_for(spec, len(structure.species))
+    made = made_for(spec, structure.species)
     if precision not in made.precisions:
         raise InputError(f"--precision {precision}: {made.style} can do "
                          f"{', '.join(made.precisions)}{nearest(precision, [*made.precisions])}")
@@ -97,7 +97,7 @@ def potential_named(text: str) -> PotentialSpec:
         raise InputError(f"--potential {error}") from None
 
 
-def made_for(spec: PotentialSpec, ntypes: int) -> Potential:
+def made_for(spec: PotentialSpec, species: tuple[str, ...]) -> Potential:
     """Make the potential for the types of a structure.
 
     Raises
@@ -105,7 +105,7 @@ def made_for(spec: PotentialSpec, ntypes: int) -> Potential:
     InputError : its values do not suit them
     """
     try:
-        return spec.make(ntypes)
+        return spec.make(len(species), species)
     except PotentialError as error:
         raise InputError(f"--potential: {error}") from None
 

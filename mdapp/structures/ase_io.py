@@ -80,14 +80,20 @@ def from_ase(atoms: Any, *, where: str = "atoms", species: Sequence[str] | None 
         v = np.array(momenta) / mass[type_][:, None] * UNITS[units].mvv2e ** -0.5
         if not np.isfinite(v).all():
             raise InputError(f"{where}: momenta that are not finite")
-    box = _box(where, atoms, x, boundary)
+    box = box_of(where, atoms, x, boundary)
     x, image = wrap(box, x, None, where)
     return ArraySource(box, mass, names_,
                        Block(np.arange(1, len(x) + 1), type_, x, v, image))
 
 
-def _box(where: str, atoms: Any, x: np.ndarray[Any, np.dtype[np.float64]],
-         boundary: Sequence[bool] | None) -> Box:
+def box_of(where: str, atoms: Any, x: np.ndarray[Any, np.dtype[np.float64]],
+           boundary: Sequence[bool] | None = None) -> Box:
+    """Make the box of an `ase.Atoms`, around its positions x (n, 3) where it has no cell.
+
+    Raises
+    ------
+    InputError : a cell without volume, or no vector along a periodic axis
+    """
     periodic = list(atoms.pbc) if boundary is None else list(boundary)
     cell = np.array(atoms.cell.complete() if any(atoms.cell.lengths()) else atoms.cell)
     missing = atoms.cell.lengths() == 0

@@ -123,6 +123,25 @@ def read_setfl(path: Path, elements: Sequence[str], finnis_sinclair: bool = Fals
                   np.array(mass)[chosen])
 
 
+def write_setfl(path: Path, tables: Tables, elements: Sequence[str],
+                finnis_sinclair: bool = False) -> None:
+    """Write the functions of all types, one an element, as `read_setfl` reads them.
+
+    Atomic numbers and lattices, which no reader of forces looks at, are written as 0 and "none".
+    """
+    def lines(values: NDArray[np.float64]) -> str:
+        return "".join(f"{value:.17g}\n" for value in values)
+
+    n, nrho, nr = tables.ntypes, tables.embedding.shape[1], tables.z2.shape[2]
+    text = ["written by mdapp\n\n\n", f"{n} {' '.join(elements)}\n",
+            f"{nrho} {tables.drho:.17g} {nr} {tables.dr:.17g} {tables.cutoff:.17g}\n"]
+    for k in range(n):
+        text += [f"0 {tables.mass[k]:.17g} 0 none\n", lines(tables.embedding[k])]
+        text += [lines(density) for density in tables.density[k][:n if finnis_sinclair else 1]]
+    text += [lines(tables.z2[i, j]) for i in range(n) for j in range(i + 1)]
+    path.write_text("".join(text), encoding="utf-8")
+
+
 def _mass(reader: Reader, element: str) -> float:
     """The second word of the line atomic number, mass, lattice constant, lattice."""
     words = reader.line(f"the header of {element}")

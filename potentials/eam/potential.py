@@ -26,6 +26,7 @@ class EmbeddedAtom:
     style: str
     files: tuple[str, ...]
     lists: str = "half"
+    units: str = "metal"
     precisions: tuple[str, ...] = ("double", "mixed", "single")
     known: Mapping[str, str] = field(default_factory=dict)
 

@@ -8,6 +8,8 @@ import pytest
 
 from mdapp.cli.main import invoke
 from mdapp.errors import InputError
+from potentials.eam.files import write_setfl
+from tests.twins.eam import invented
 
 LJ = "lj/cut:epsilon=1,sigma=1,rc=2.5"
 MIXTURE = "lj/cut:epsilon=1,0.5,sigma=1,1.1,rc=2.5:mix=arithmetic"
@@ -165,6 +167,31 @@ def test_a_poscar_of_a_primitive_cell(tmp_path: Path) -> None:
     shells = {2: 12, 4: 6, 6: 24, 8: 12, 10: 24}        # of fcc: (r / 0.78)^2 and how many atoms
     energy = sum(2 * n * ((0.78**2 * s) ** -6 - (0.78**2 * s) ** -3) for s, n in shells.items())
     assert ask(tmp_path, path, "--potential", LJ)["energy"] == pytest.approx(energy, rel=1e-12)
+
+
+def test_elements_of_a_poscar_are_those_of_the_potentials_file(tmp_path: Path) -> None:
+    pytest.importorskip("ase")
+    write_setfl(tmp_path / "CuNi.eam.alloy", invented(2), ["Cu", "Ni"])
+    path = tmp_path / "POSCAR"
+    answers = []
+    for symbols, positions in (("Ni Cu", "0 0 0\n.5 .4 .5"), ("Cu Ni", ".5 .4 .5\n0 0 0")):
+        path.write_text(f"two\n1.0\n1.9 0 0\n0 1.9 0\n0 0.3 1.9\n{symbols}\n1 1\nDirect\n"
+                        f"{positions}\n")
+        answers += [ask(tmp_path, path, "--potential",
+                        f"eam/alloy:file='{tmp_path}/CuNi.eam.alloy'{species}")
+                    for species in ("", ",species=Cu,Ni", ",species=Ni,Cu")]
+    assert {answer["units"]["energy"] for answer in answers} == {"eV"}
+    assert [answer["energy"] for answer in answers] == pytest.approx([answers[0]["energy"]] * 6,
+                                                                     rel=1e-13)
+
+
+def test_without_ase_the_message_says_what_to_install(python, tmp_path: Path) -> None:
+    (tmp_path / "POSCAR").write_text("two\n")
+    (tmp_path / "ase.py").write_text("raise ImportError\n")
+    end = python(["-m", "mdapp", "eval", "POSCAR", "--potential", LJ], timeout=120)
+    assert end.code == 2 and "install mdapp[ase]" in end.stderr
+    end = python(["-c", "import mdapp.ase"], timeout=120)
+    assert end.code == 1 and "install mdapp[ase]" in end.stderr.splitlines()[-1]
 
 
 def test_frames_are_chosen_by_index(tmp_path: Path, pair: Path) -> None:
