@@ -129,7 +129,8 @@ def tabulated(metals: Sequence[Metal], knots: int = KNOTS) -> Tables:
     cutoff = REACH * max(m.r_e for m in metals)
     dr = cutoff / (knots - 1)
     drho = DENSEST * max(m.rho_e for m in metals) / (knots - 1)
-    r, rho = dr * np.arange(knots), drho * np.arange(knots)
+    k = np.arange(knots, dtype=np.float64)
+    r, rho = dr * k, drho * k
     n = len(metals)
     return Tables(
         drho, dr, cutoff,
