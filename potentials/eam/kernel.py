@@ -65,11 +65,16 @@ class EAMKernel:
             if kept is None or not kept.fits(rows):
                 kept = self._kept[k] = Kept.of(rows, self.real, bool(self.ntypes > 1))
             share = e_pair if per_atom else np.zeros(1, self.sum_type)
-            density_pass(mode, x, type_, pairs.slot_atom, rows.first, rows.start, rows.middle,
-                         rows.neighbors, self.cut2, self.table, self.ntypes, self.knots,
-                         self.per_r, per_rho, per, kept.scratch, kept.row, rho, share,
-                         kept.start, kept.middle, kept.partner, kept.slope_i, kept.slope_j,
-                         kept.slope_phi)
+            slot = 0
+            while True:
+                slot = density_pass(
+                    mode, x, type_, pairs.slot_atom, rows.first, rows.start, rows.middle,
+                    rows.neighbors, self.cut2, self.table, self.ntypes, self.knots,
+                    self.per_r, per_rho, per, slot, kept.scratch, kept.row, rho, share,
+                    kept.start, kept.middle, *kept.of_pairs())
+                if slot == len(rows.middle):
+                    break
+                kept.grow()
             return kept, share
 
         done = list(pairs.each(densities, range(len(pairs.rows))))
@@ -84,8 +89,7 @@ class EAMKernel:
             kept, rows = item
             share = virials if per_atom else np.zeros((1, 6), self.sum_type)
             largest = force_pass(mode, x, pairs.slot_atom, rows.first, kept.start, kept.middle,
-                                 kept.partner, kept.slope_i, kept.slope_j, kept.slope_phi,
-                                 slopes, per, per, forces, share)
+                                 *kept.of_pairs(), slopes, per, per, forces, share)
             return largest, share
 
         ends = list(pairs.each(push, [(k, r) for (k, _), r in zip(done, pairs.rows, strict=True)]))
@@ -102,34 +106,43 @@ class EAMKernel:
         return Result(float(energies.sum()), virials.sum(axis=0), energies, virials)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Kept:
-    """Memory of one chunk: what is known of its pairs in range between the passes."""
+    """Memory of one chunk: what is known of its pairs in range between the passes.
+
+    Room is for as many pairs as were in range so far, not for all candidates: nearly twice as many.
+    """
 
     start: NDArray[np.int64]
     middle: NDArray[np.int64]
     partner: NDArray[np.int32]
-    slope_i: NDArray[Any]
-    slope_j: NDArray[Any]
-    slope_phi: NDArray[Any]
+    slopes: list[NDArray[Any]]
     scratch: NDArray[Any]
     row: NDArray[np.int32]
 
     @classmethod
     def of(cls, rows: Rows, real: type, many_types: bool) -> Kept:
-        """Room for all candidates of some rows, and for a few more of the next."""
-        slots, n = len(rows.middle), len(rows.neighbors) + len(rows.neighbors) // 50 + 64
-        room = candidates_of_a_batch(rows) + 64
-        slope_i: NDArray[Any] = np.empty(n, real)
-        return cls(np.empty(slots + 1, np.int64), np.empty(slots, np.int64), np.empty(n, np.int32),
-                   slope_i, np.empty(n, real) if many_types else slope_i, np.empty(n, real),
+        """Room for half of the candidates of some rows."""
+        slots, room = len(rows.middle), candidates_of_a_batch(rows) + 64
+        n = len(rows.neighbors) // 2 + room
+        return cls(np.zeros(slots + 1, np.int64), np.empty(slots, np.int64), np.empty(n, np.int32),
+                   [np.empty(n, real) for _ in range(3 if many_types else 2)],
                    np.empty((4, room), real), np.empty(room, np.int32))
 
+    def of_pairs(self) -> tuple[NDArray[Any], ...]:
+        """Partner, slopes of the densities at i and at j, slope of the pair energy."""
+        return self.partner, self.slopes[0], self.slopes[-2], self.slopes[-1]
+
     def fits(self, rows: Rows) -> bool:
-        """Whether there is room for the candidates of some rows."""
+        """Whether the batches of some rows fit."""
         return (len(self.middle) == len(rows.middle)
-                and len(self.partner) >= len(rows.neighbors) + 8
                 and len(self.row) >= candidates_of_a_batch(rows) + 8)
+
+    def grow(self) -> None:
+        """Make room for a quarter more pairs; contents are kept."""
+        more = len(self.partner) // 4 + len(self.row)
+        self.partner = np.concatenate([self.partner, np.empty(more, np.int32)])
+        self.slopes = [np.concatenate([a, np.empty(more, a.dtype)]) for a in self.slopes]
 
 
 def candidates_of_a_batch(rows: Rows) -> int:

@@ -185,30 +185,38 @@ def add_energy(mode):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def density_pass(mode, x, type_, slot_atom, first, start, middle, neighbors, cut2,
-                 table, ntypes, knots, per_r, per_rho, per_e, scratch, row,
+                 table, ntypes, knots, per_r, per_rho, per_e, begin, scratch, row,
                  rho, e_out, kept_start, kept_middle, partner, slope_i, slope_j, slope_phi):
     """Densities at the atoms of a chunk, and the pair energy; keeps what the force needs.
+
+    Returns the slot that it got to: short of the last, there is no room for more pairs; with more
+    room it goes on from there.
 
     Parameters
     ----------
     first, start, middle, neighbors : of the chunk, see mdapp.neighbors.atom_lists.Rows
     table, knots, per_r : splines of pairs, rows for each pair of types, and 1 / dr
     per_rho, per_e : deterministic units in one unit of density and energy
+    begin : slot to begin with, counted from `first`
     scratch, row : (4, n) real and (n,) int32, n - 8 candidates of BATCH atoms at most
     rho : (natoms,) sums, out
     e_out : sums of the pair energy, of atoms or in all, out
     kept_start, kept_middle : as `start` and `middle`, of the pairs in range, out
-    partner, slope_i, slope_j, slope_phi : (candidates + 1,) partner, derivatives over r of the
-        density at i, of that at j, of the pair energy, out
+    partner, slope_i, slope_j, slope_phi : (capacity,) partner, derivatives over r of the density
+        at i, of that at j, of the pair energy, out
     """
     r2, at_i, at_j, phi = scratch[0], scratch[1], scratch[2], scratch[3]
-    nslots, kept = len(middle), np.uint64(0)        # unsigned: no wrap-around test per access
+    nslots = len(middle)
+    kept = np.uint64(kept_start[begin])             # unsigned: no wrap-around test per access
     half = real_of(mode, 0.5)
     per = real_of(mode, per_r)
-    for begin in range(0, nslots, BATCH):
-        end = min(begin + BATCH, nslots)
+    for batch in range(begin, nslots, BATCH):
+        end = min(batch + BATCH, nslots)
         offset = kept
-        for k in range(begin, end):
+        if np.int64(kept) + start[end] - start[batch] + 8 > len(partner):
+            kept_start[batch] = np.int64(kept)
+            return batch
+        for k in range(batch, end):
             i = slot_atom[first + k]
             kept_start[k] = np.int64(kept)
             kept_middle[k] = np.int64(kept)
@@ -234,7 +242,7 @@ def density_pass(mode, x, type_, slot_atom, first, start, middle, neighbors, cut
             r2[lane], row[lane] = 1.0, 0
         evaluate_pairs(mode, n, r2, row, table, per, knots - 2, at_i, at_j, phi,
                        slope_i, slope_j, slope_phi, np.int64(offset))
-        for k in range(begin, end):
+        for k in range(batch, end):
             i = slot_atom[first + k]
             if i < 0:
                 continue
@@ -254,6 +262,7 @@ def density_pass(mode, x, type_, slot_atom, first, start, middle, neighbors, cut
             rho[i] += own
             add_energy(mode, e_out, i, e)
     kept_start[nslots] = np.int64(kept)
+    return nslots
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
