@@ -84,6 +84,14 @@ class Reader:
         words, self._left = self._left, []
         return words
 
+    def next_line(self) -> list[str]:
+        """The words of the next line that has any, or none at the end of the file."""
+        self._left = []
+        while not self._left and self.at < len(self.lines):
+            self._fetch("a line")
+        words, self._left = self._left, []
+        return words
+
     def _fetch(self, what: str) -> None:
         if self.at >= len(self.lines):
             raise self.error(f"the file ends where {what} is expected")

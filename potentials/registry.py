@@ -15,6 +15,7 @@ from typing import Any
 from potentials.base import Potential
 from potentials.eam.potential import EmbeddedAtom
 from potentials.pair.lj import LennardJones
+from potentials.threebody.sw import StillingerWeber
 
 Factory = Callable[..., Potential]
 
@@ -23,6 +24,7 @@ STYLES: dict[str, Factory] = {
     "eam": EmbeddedAtom.eam,
     "eam/alloy": EmbeddedAtom.alloy,
     "eam/fs": EmbeddedAtom.finnis_sinclair,
+    "sw": StillingerWeber.from_options,
 }
 ENTRY_POINTS = "mdapp.potentials"
 

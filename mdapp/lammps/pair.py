@@ -194,7 +194,8 @@ class PairStyles:
     """The pair styles that a script may use, by name."""
 
     KNOWN: ClassVar[dict[str, Callable[[Command], PairStyle]]] = {
-        "lj/cut": LJCut, "eam": Funcfl, "eam/alloy": Elements, "eam/fs": Elements}
+        "lj/cut": LJCut, "eam": Funcfl, "eam/alloy": Elements, "eam/fs": Elements,
+        "sw": Elements}
     ACCELERATED = ("opt", "omp", "intel", "gpu", "kk")
 
     @classmethod

@@ -1,0 +1,1 @@
+"""Potentials of pairs and angles: Stillinger-Weber and Tersoff."""
