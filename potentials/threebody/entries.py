@@ -47,7 +47,8 @@ class Entries:
 
     def of_pairs(self, field: str) -> NDArray[np.float64]:
         """(ntypes, ntypes), one field of the entries i j j, which hold the parameters of a pair."""
-        return np.einsum("ijj->ij", self[field])
+        of_pairs: NDArray[np.float64] = np.einsum("ijj->ij", self[field])
+        return of_pairs
 
     def error(self, triple: Triple, text: str) -> FileError:
         """An error at the entry of some types."""
@@ -58,7 +59,7 @@ class Entries:
         return " ".join(self.elements[t] for t in triple)
 
     def require(self, good: NDArray[np.bool_], field: str, text: str, pairs: bool = False) -> None:
-        """Raise FileError for the first entry whose `field` is not good; `text` says what it must be.
+        """Raise FileError for the first entry whose `field` is not good, and `text` says why.
 
         good : (ntypes, ntypes, ntypes), or with `pairs` (ntypes, ntypes), of the entries i j j
         """
@@ -112,8 +113,8 @@ def read_entries(path: Path, elements: Sequence[str], fields: Sequence[str]) -> 
         while len(numbers) < len(fields):
             numbers += reader.line(f"{fields[len(numbers)]} of the entry of line {line}")
         if len(numbers) > len(fields):
-            raise reader.error(f"the entry {' '.join(key)} has more than {len(fields)} numbers: "
-                               f"{numbers[len(fields)][:40]!r}")
+            raise reader.error(f"the entry {' '.join(key)} of line {line} must have {len(fields)} "
+                               f"numbers; with this line it has {len(numbers)}")
         values = np.array([reader.number(w, f) for w, f in zip(numbers, fields, strict=True)])
         names.update(key)
         if key in found and set(key) <= set(elements):

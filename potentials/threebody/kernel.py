@@ -1,8 +1,8 @@
 """A potential of atoms' energies compiled for one precision: memory, threads and the way back.
 
-Atoms of different chunks push the same neighbours. Each chunk therefore has sums of its own for all
-atoms and ghosts, added up before what ghosts have got goes back to their owners; with one chunk, the
-usual case, that is one array. All memory is kept from step to step.
+Atoms of different chunks push the same neighbours. Each chunk therefore has sums of its own for
+all atoms and ghosts, added up before what ghosts have got goes back to their owners; with one
+chunk, the usual case, that is one array. All memory is kept from step to step.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ class AtomEnergyKernel:
         if want is Want.PER_ATOM:
             energies, virials = of_all
             return Result(float(energies.sum()), virials.sum(axis=0), energies, virials)
-        return Result(sum(float(e[0]) for e, _ in shares), np.sum([w[0] for _, w in shares], axis=0))
+        virial: NDArray[np.float64] = np.sum([w[0] for _, w in shares], axis=0)
+        return Result(sum(float(e[0]) for e, _ in shares), virial)
 
     def _cleared(self, count: int, ntotal: int) -> list[NDArray[Any]]:
         """Sums (ntotal, 3) of each chunk, at least one, all zero."""

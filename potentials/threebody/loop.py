@@ -32,14 +32,14 @@ GEOMETRY = 8              # rows of the scratch that the loop itself needs
 FORMULAS: dict[str, Any] = {}
 
 
-def atom_formula(name: str) -> Callable[[Callable], Callable]:
+def atom_formula(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the energy of one atom under a name.
 
     The decorated function gets (mode, n, kind_i, kinds, space, table, ntypes) and returns E_i.
     Rows of `space` hold, for the n neighbours, the vector from atom i (0..2) and the distance (3);
     it writes dE_i/dd_j to rows 4..6, which are 0 before. Rows from GEOMETRY on are its own.
     """
-    def register(function: Callable) -> Callable:
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
         FORMULAS[name] = function
         return function
     return register

@@ -22,11 +22,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from potentials.eam.passes import real_of
 from potentials.files import find_file
 from potentials.static import INLINED, variant
 from potentials.threebody.entries import Entries, read_entries
 from potentials.threebody.kernel import AtomEnergyKernel, Formula
-from potentials.threebody.loop import GEOMETRY, atom_formula, entry, real_of
+from potentials.threebody.loop import GEOMETRY, atom_formula, entry
 
 FIELDS = ("epsilon", "sigma", "a", "lambda", "gamma", "costheta0", "A", "B", "p", "q", "tol")
 PAIR_FIELDS = ("epsilon", "sigma", "a", "A", "B", "p", "q", "tol")
@@ -117,6 +118,7 @@ class StillingerWeber:
     files: tuple[str, ...] = ()
     style: str = "sw"
     lists: str = "full"
+    units: str = "metal"
     precisions: tuple[str, ...] = ("double", "mixed", "single")
     known: Mapping[str, str] = field(default_factory=dict)
 
@@ -164,16 +166,19 @@ def read_sw(path: Path, elements: Sequence[str]) -> Entries:
 
     Raises
     ------
-    FileError : see read_entries; a parameter is out of range, or entries of a pair or angle disagree
+    FileError : see read_entries; a parameter is out of range, or two entries disagree
     """
     entries = read_entries(path, elements, FIELDS)
     for name in ("sigma", "a"):
         entries.require(entries.of_pairs(name) > 0, name, "must be greater than 0", pairs=True)
     for name in ("epsilon", "lambda", "gamma", "A", "B", "p", "q", "tol"):
         entries.require(entries[name] >= 0, name, "must not be negative")
+    entries.require(abs(entries["costheta0"]) <= 1, "costheta0", "must be from -1 to 1")
     entries.require_same_pairs(PAIR_FIELDS)
     entries.require_same_angles("lambda epsilon", entries["lambda"] * entries["epsilon"])
     entries.require_same_angles("costheta0", entries["costheta0"])
+    short = cutoffs(entries) > 0
+    entries.require(short, "tol", "leaves no range: the cutoff is not positive", pairs=True)
     return entries
 
 
@@ -191,10 +196,11 @@ def table_of(entries: Entries) -> NDArray[np.float64]:
     """(ntypes^3, 10) parameters as the formula wants them."""
     n = len(entries.elements)
     table = np.zeros((n, n, n, 10))
-    sigma, strength = entries.of_pairs("sigma"), entries.of_pairs("A") * entries.of_pairs("epsilon")
-    columns = {CUT: cutoffs(entries), TOP: entries.of_pairs("a") * sigma, SIGMA: sigma,
-               RANGE: entries.of_pairs("gamma") * sigma, REPULSION: strength * entries.of_pairs("B"),
-               ATTRACTION: strength, P: entries.of_pairs("p"), Q: entries.of_pairs("q")}
+    pair = {name: entries.of_pairs(name) for name in FIELDS}
+    sigma, strength = pair["sigma"], pair["A"] * pair["epsilon"]
+    columns = {CUT: cutoffs(entries), TOP: pair["a"] * sigma, SIGMA: sigma,
+               RANGE: pair["gamma"] * sigma, REPULSION: strength * pair["B"],
+               ATTRACTION: strength, P: pair["p"], Q: pair["q"]}
     for column, values in columns.items():
         for j in range(n):
             table[:, j, j, column] = values[:, j]

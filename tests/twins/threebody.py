@@ -86,7 +86,7 @@ def stillinger_weber(d, kind: int, kinds, entries: Entries) -> complex:
 
 
 def symmetric(rng: np.random.Generator, n: int, low: float, high: float) -> NDArray[np.float64]:
-    """(n, n, n) random numbers that are the same for j i i as for i j j, and for i k j as for i j k."""
+    """(n, n, n) random numbers, the same for j i i as for i j j, and for i k j as for i j k."""
     of_pairs = rng.uniform(low, high, (n, n))
     of_pairs = (of_pairs + of_pairs.T) / 2
     return (of_pairs[:, :, None] + of_pairs[:, None, :]) / 2

