@@ -26,7 +26,7 @@ from mdapp.model.units import UNITS, Units
 from mdapp.neighbors.clusters import ClusterList
 from mdapp.neighbors.images import Images, with_images
 from mdapp.trouble import closest_pair
-from potentials.base import ForceRangeError, Kernel, Potential, Result, Want
+from potentials.base import ForceRangeError, Kernel, KernelError, Potential, Result, Want
 
 LIST_MARGIN = 1e-5             # of the cutoff; distances in single precision are good to 1e-7
 
@@ -137,7 +137,7 @@ def single_point(structure: Structure | AtomSource, potential: Potential, precis
     """
     if not isinstance(structure, Structure):
         structure = Structure.of_source(structure)
-    refuse_what_cannot_be(structure, potential, precision)
+    refuse_what_cannot_be(structure, potential, precision, deterministic)
     n = len(structure.x)
     reach = potential.cutoff * (1 + LIST_MARGIN)
     images = with_images(structure.box, structure.x, reach)
@@ -147,19 +147,24 @@ def single_point(structure: Structure | AtomSource, potential: Potential, precis
     forces = np.zeros((n, 3))
     try:
         kernel = kernel or potential.compiled(precision, deterministic)
+        give_box(kernel, structure.box)
         result = kernel.compute(
             images.x, images.of_all(structure.type), n, clusters, forces, Want.PER_ATOM, images)
     except ForceRangeError as error:
         raise InputError(f"{error}; {nearest_atoms(ids, images, clusters)}") from None
+    except KernelError as error:
+        raise InputError(str(error)) from None
     if not is_finite(result, forces):
         raise InputError(f"the energy is not a finite number in {precision} precision: "
                          f"{nearest_atoms(ids, images, clusters)}")
     return summary(structure, UNITS[units], precision, result, forces, len(images.owner))
 
 
-def refuse_what_cannot_be(structure: Structure, potential: Potential, precision: str
-                          ) -> None:
+def refuse_what_cannot_be(structure: Structure, potential: Potential, precision: str,
+                          deterministic: bool) -> None:
     """Raise InputError for a structure that this potential cannot be evaluated on."""
+    if deterministic and "deterministic" in potential.known:
+        raise InputError(f"deterministic: {potential.style}: {potential.known['deterministic']}")
     if precision not in potential.precisions:
         raise InputError(f"precision = {precision!r}: {potential.style} can do "
                          f"{', '.join(potential.precisions)}")
@@ -174,6 +179,13 @@ def refuse_what_cannot_be(structure: Structure, potential: Potential, precision:
         k = int(bad.argmax())
         raise InputError(f"atom {structure.id[k]} is of type {structure.type[k] + 1}, but "
                          f"{potential.style} was made for {ntypes} types")
+
+
+def give_box(kernel: Kernel, box: Box) -> None:
+    """Tell a kernel the cell, if it asks for it."""
+    accept = getattr(kernel, "accept_box", None)
+    if accept is not None:
+        accept(box.edges, box.periodic)
 
 
 def is_finite(result: Result, forces: NDArray[np.float64]) -> bool:

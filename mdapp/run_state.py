@@ -18,6 +18,7 @@ from mdapp.errors import InputError
 from mdapp.model.atoms import PER_ATOM, Atoms
 from mdapp.storage.state import STANDARD, State
 from potentials.files import FileError, find_file
+from potentials.own_file import file_of
 
 if TYPE_CHECKING:
     from mdapp.simulation import Simulation
@@ -33,8 +34,10 @@ def potential_identity(deck: Deck, ntypes: int) -> dict[str, Any]:
     facts: dict[str, Any] = {"style": deck.potential.style, "ntypes": ntypes,
                              "parameters": deck.potential.parameters}
     named = deck.potential_keys().get("file", [])
+    names = [named] if isinstance(named, str) else [*named]
+    own = file_of(deck.potential_style)
     try:
-        paths = [find_file(name) for name in ([named] if isinstance(named, str) else named)]
+        paths = [find_file(name) for name in ([*names, own] if own else names)]
         hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     except (FileError, OSError) as error:
         raise InputError(f"potential ({deck.potential.style}): {error}") from None

@@ -19,6 +19,7 @@ from mdapp.analysis.thermo import Thermo
 from mdapp.checkpointing import Checkpoints
 from mdapp.deck import Deck
 from mdapp.errors import InputError, RunError
+from mdapp.evaluate import give_box
 from mdapp.initial import owned_atoms, set_velocities, shared_source
 from mdapp.integrate.nve import VelocityVerlet
 from mdapp.model.atoms import Atoms
@@ -41,7 +42,7 @@ from mdapp.storage.state import State
 from mdapp.storage.triggers import NOTHING, Decision
 from mdapp.trajectory import Outputs
 from mdapp.trouble import check_motion, closest_pair
-from potentials.base import ForceRangeError, Potential, Result, Want
+from potentials.base import ForceRangeError, KernelError, Potential, Result, Want
 from potentials.registry import PotentialError, make_potential
 
 
@@ -124,6 +125,9 @@ class Simulation:
         self.box, self.natoms, self.species = box, natoms, tuple(species)
         with agree(self.comm):
             self.potential = potential_of(deck, len(mass), self.species)
+            if self.comm.size > 1 and "ranks" in self.potential.known:
+                raise InputError(f"potential.style = {self.potential.style!r} on {self.comm.size} "
+                                 f"ranks: {self.potential.known['ranks']}")
             self.potential_identity = potential_identity(deck, len(mass))
             self.grid = RankGrid.for_rank(self.comm.rank, self.comm.size, box, deck.run.grid)
             self.kernel = self.potential.compiled(deck.run.precision, deck.run.deterministic)
@@ -132,6 +136,7 @@ class Simulation:
         self.compile_s += compiled_once_a_node(self.comm, lambda: exercise(
             self.kernel, mass, self.units, self._reach, deck.run.threads, self._exact,
             self.potential.lists))
+        give_box(self.kernel, box)
         reset_peak()
         self.bytes_fixed = resident_bytes()
 
@@ -288,6 +293,8 @@ class Simulation:
         except ForceRangeError as error:       # the other ranks learn of it at the next agreement
             self._trouble = self._trouble or error
             self.result = Result(np.nan, np.full(6, np.nan))
+        except KernelError as error:           # of kernels that run on one rank only
+            raise RunError(f"step {self.step}: {error}") from None
         return self.result
 
     def _start(self) -> None:
@@ -373,9 +380,12 @@ def potential_of(deck: Deck, ntypes: int, species: Sequence[str] = ()) -> Potent
     InputError : names the key
     """
     try:
-        potential = make_potential(deck.potential.style, deck.potential_keys(), ntypes, species)
+        potential = make_potential(deck.potential_style, deck.potential_keys(), ntypes, species)
     except PotentialError as error:
         raise InputError(str(error)) from None
+    if deck.run.deterministic and "deterministic" in potential.known:
+        raise InputError(f"run.deterministic = true: {potential.style}: "
+                         f"{potential.known['deterministic']}")
     if deck.run.precision not in potential.precisions:
         raise InputError(f"run.precision = {deck.run.precision!r}: {potential.style} can do "
                          f"{', '.join(potential.precisions)}")

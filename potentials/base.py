@@ -8,7 +8,10 @@ owners (`Exchange`).  What it needs of the engine it declares:
     cutoff       range of the interaction of a site; the halo is wider by the engine's skin
     lists        the neighbours it wants: clusters, or half or full lists of single atoms
     precisions   which of double, mixed, single, bf16 it can do
-    known        what it does not claim, e.g. {"continuous_energy": "not shifted at the cutoff"}
+    known        what it does not claim, e.g. {"continuous_energy": "not shifted at the cutoff"};
+                 the engine asks it for "ranks" (more than one) and "deterministic"
+
+A kernel that needs the cell, which most do not, has a method `accept_box(edges, periodic)`.
 
 A potential is a frozen description, cheap to send to every rank.  `compiled` turns it into a
 `Kernel` for one precision.
@@ -161,3 +164,7 @@ class Potential(Protocol):
 
 class ForceRangeError(ArithmeticError):
     """A pair force left the range of the integer sums of the deterministic mode."""
+
+
+class KernelError(RuntimeError):
+    """A kernel cannot evaluate these atoms, for a reason of its own."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,17 @@ def find_file(name: object, folder: Path | None = None) -> Path:
             return path
     looked = ", ".join(str(p) for p in places)
     raise FileError(f"file = {name!r}: no such file (looked in {looked})")
+
+
+def files_beside(names: Any, folder: Path) -> Any:
+    """A name of a file, or a list of them, as paths from here where they lie in `folder`."""
+    if isinstance(names, list):
+        return [files_beside(name, folder) for name in names]
+    try:
+        here = isinstance(names, str) and (folder / names).is_file()
+    except (OSError, ValueError):
+        return names
+    return str(folder / names) if here else names
 
 
 class Reader:

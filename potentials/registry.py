@@ -12,9 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
+from potentials.ase_oracle import ase_oracle
 from potentials.base import Potential
 from potentials.eam.potential import EmbeddedAtom
+from potentials.files import FileError
+from potentials.own_file import KINDS, kind_of
 from potentials.pair.lj import LennardJones
+from potentials.pair.own import own_pair
 from potentials.threebody.sw import StillingerWeber
 
 Factory = Callable[..., Potential]
@@ -26,6 +30,7 @@ STYLES: dict[str, Factory] = {
     "eam/fs": EmbeddedAtom.finnis_sinclair,
     "sw": StillingerWeber.from_options,
 }
+FROM_FILES: dict[str, Callable[[str], Factory]] = {"python": own_pair, "ase": ase_oracle}
 ENTRY_POINTS = "mdapp.potentials"
 
 
@@ -70,11 +75,17 @@ def find_style(style: str) -> Factory:
     """
     if style in STYLES:
         return STYLES[style]
+    kind = kind_of(style)
+    if kind is not None:
+        try:
+            return FROM_FILES[kind](style)
+        except FileError as error:
+            raise PotentialError(f"potential.style = {style!r}: {error}") from None
     offered = entry_points(group=ENTRY_POINTS)
     for entry in offered:
         if entry.name == style:
             return entry.load()  # type: ignore[no-any-return]
-    known = [*STYLES, *(entry.name for entry in offered)]
+    known = [*STYLES, *(entry.name for entry in offered), *KINDS.values()]
     raise PotentialError(f"potential.style = {style!r}: unknown{nearest(style, known)}; "
                          f"there is {', '.join(known)}")
 

@@ -4,6 +4,7 @@
     lj/cut:1:1:2.5                           values alone fill the style's keys in their order
     lj/cut:epsilon=1,2,sigma=1,1.1,rc=2.5    a value may be a list: one for each type
     lj/cut:epsilon=1,sigma=1,rc=2.5:shift=true
+    python:my.py:mine:depth=1,rc=5           a formula of one's own file (potentials/README.md)
     melt.toml                                its [potential] table; the file may be a whole deck
 
 Fields are separated by colons.  A field whose first value is preceded by `key=` holds options;
@@ -26,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from potentials.base import Potential
+from potentials.files import files_beside
+from potentials.own_file import beside, split_style
 from potentials.registry import PotentialError, find_style, make_potential, nearest
 
 DECK_SECTIONS = ("units", "system", "potential", "neighbors", "run", "thermo", "output",
@@ -75,7 +78,7 @@ def read_potential(text: str) -> PotentialSpec:
     """
     if text.endswith(".toml"):
         return read_toml(Path(text))
-    style, colon, rest = text.partition(":")
+    style, colon, rest = split_style(text)
     try:
         keys = style_keys(style)
     except PotentialError as error:
@@ -110,9 +113,12 @@ def read_toml(path: Path) -> PotentialSpec:
     system = tables.get("system")
     if isinstance(system, dict) and "species" in system:
         parameters.setdefault("species", system["species"])
+    style = beside(table["style"], path.parent)
+    if "file" in parameters:
+        parameters["file"] = files_beside(parameters["file"], path.parent)
     try:
-        style_keys(table["style"])
-        return _spec(table["style"], parameters, tables.get("units"))
+        style_keys(style)
+        return _spec(style, parameters, tables.get("units"))
     except PotentialError as error:
         raise PotentialError(f"{path}: {error}") from None
 

@@ -35,6 +35,8 @@ from mdapp.deck.fields import (
 )
 from mdapp.deck.system import System
 from mdapp.deck.toml import dumps_json, dumps_toml
+from potentials.files import files_beside
+from potentials.own_file import beside
 
 TIMESTEP = {"lj": 0.005, "metal": 0.001}
 SKIN = {"lj": 0.3, "metal": 1.0}
@@ -173,14 +175,16 @@ class Deck(Section):
         """Locate an input file named in the deck, which is relative to the deck's folder."""
         return (self.source.parent if self.source else Path()) / name
 
+    @property
+    def potential_style(self) -> str:
+        """The style of the potential, with its file as a path from here if it names one."""
+        return beside(self.potential.style, self.path(""))
+
     def potential_keys(self) -> dict[str, Any]:
         """The keys of the potential, with `file` as a path from here where it is in the folder."""
         keys = self.potential.parameters
         if "file" in keys:
-            names = keys["file"] if isinstance(keys["file"], list) else [keys["file"]]
-            found = [str(path) if isinstance(name, str) and (path := self.path(name)).is_file()
-                     else name for name in names]
-            keys["file"] = found if isinstance(keys["file"], list) else found[0]
+            keys["file"] = files_beside(keys["file"], self.path(""))
         return keys
 
     def to_dict(self) -> dict[str, Any]:

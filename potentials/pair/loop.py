@@ -22,8 +22,10 @@ ranks and threads can show.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,20 +43,39 @@ MAGIC = 1.5 * 2.0**52     # MAGIC + n has n in its lowest mantissa bits
 MAGIC_BITS = int(np.float64(MAGIC).view(np.int64))
 POSITION_BITS = 26
 
+PACKAGE = Path(__file__).parent.parent
 FORMULAS: dict[str, Any] = {}
 
 
-def pair_formula(name: str) -> Callable[[Callable], Callable]:
-    """Register the decorated function of (r2, coefficients) -> (energy, force / r) under a name.
+def pair_formula(name: str, coefficients: Callable[..., Any] | None = None
+                 ) -> Callable[[Callable], Callable]:
+    """Register the decorated function of (r2, coefficients) -> (energy, force / r).
 
     It is written in plain arithmetic and called with registers of sixteen pairs.  The first
     coefficient is the squared cutoff, which the loop tests; beyond it whatever the formula
-    returns is dropped.
+    returns is dropped.  Its attribute `formula` is the name for `PairKernel`: that of the
+    argument, and outside this package also a hash of its file, since compiled loops that are
+    kept on disk know a formula by nothing but this name.
+
+    Parameters
+    ----------
+    coefficients : in a file of its own (potentials/pair/own.py), makes the coefficients behind
+        the first from the parameters of a pair
     """
-    def register(function: Callable) -> Callable:
-        FORMULAS[name] = njit(function, **INLINED)
+    def register(function: Any) -> Any:
+        function.formula = formula_name(name, Path(function.__code__.co_filename))
+        function.coefficients = coefficients
+        FORMULAS[function.formula] = njit(function, **INLINED)
         return function
     return register
+
+
+def formula_name(name: str, file: Path) -> str:
+    """The name of a formula of this package, or NAME@HASH of one from another file."""
+    if PACKAGE in file.parents:
+        return name
+    text = file.read_bytes() if file.is_file() else str(file).encode()
+    return f"{name}@{hashlib.sha256(text).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,132 @@
+"""Python files of users, loaded by path: `python:FILE.py:NAME` and `ase:FILE.py:NAME`.
+
+A style of this kind names its file, so that a deck needs no installed package. The file is run
+from its text, never from compiled leftovers beside it: an edit counts at once. It is entered among
+the modules under a name that holds its hash, because compiled code that is taken from a cache
+looks for the module that its functions came from.
+
+What goes wrong in the file is told in one line with the file and its line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from potentials.files import FileError, find_file
+
+KINDS = {"python": "python:FILE.py:NAME", "ase": "ase:MODULE:CALLABLE"}
+
+
+def kind_of(style: str) -> str | None:
+    """Whether a style names a file or module: python, ase, or None for all others."""
+    head, colon, _ = style.partition(":")
+    return head if colon and head in KINDS else None
+
+
+def split_style(text: str) -> tuple[str, str, str]:
+    """The style that a shorthand begins with, the colon behind it, and the rest."""
+    if kind_of(text) is None:
+        return text.partition(":")
+    fields = text.split(":", 3)
+    return ":".join(fields[:3]), ":" if len(fields) > 3 else "", "".join(fields[3:])
+
+
+def parts_of(style: str) -> tuple[str, str]:
+    """The file or module, and the name in it.
+
+    Raises
+    ------
+    FileError : one of them is missing
+    """
+    kind, *parts = style.split(":")
+    if len(parts) != 2 or not all(parts):
+        raise FileError(f"{style!r}: must be of the form {KINDS[kind]}")
+    return parts[0], parts[1]
+
+
+def file_of(style: str) -> str | None:
+    """The file that a style names, if it does."""
+    if kind_of(style) is None:
+        return None
+    name = style.split(":")[1]
+    return name if name.endswith(".py") else None
+
+
+def beside(style: str, folder: Path) -> str:
+    """The style with its file as a path from here, where it lies in `folder`."""
+    name = file_of(style)
+    if name is None or not (folder / name).is_file():
+        return style
+    kind, _, rest = style.split(":", 2)
+    return f"{kind}:{folder / name}:{rest}"
+
+
+def load(name: str) -> tuple[Path, ModuleType]:
+    """Run a file, unless one with the same text has been run, and return its module.
+
+    Raises
+    ------
+    FileError : there is no such file, or it cannot be run; with its line
+    """
+    path = find_file(name)
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror}") from None
+    title = f"own_{hashlib.sha256(source + str(path.resolve()).encode()).hexdigest()[:16]}"
+    if title in sys.modules:
+        return path, sys.modules[title]
+    module = ModuleType(title)
+    module.__file__ = str(path)
+    sys.modules[title] = module
+    try:
+        with told_with_lines(path):
+            exec(compile(source, str(path), "exec"), vars(module))
+    except FileError:
+        del sys.modules[title]
+        raise
+    return path, module
+
+
+@contextmanager
+def told_with_lines(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in code of this file becomes a FileError of one line."""
+    try:
+        yield
+    except FileError:
+        raise
+    except SyntaxError as error:
+        raise FileError(f"{path}:{error.lineno or 1}: {error.msg}") from None
+    except Exception as error:      # the user's code may raise whatever it likes
+        raise FileError(f"{path}{_line(path, error)}: {_first_line(error)}") from None
+
+
+def _line(path: Path, error: Exception) -> str:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
+             if frame.filename == str(path)]
+    return f":{lines[-1]}" if lines else ""
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def attribute(name: str, module: ModuleType, what: str) -> Callable[..., Any]:
+    """A function or class of a module.
+
+    Raises
+    ------
+    FileError : there is none of this name
+    """
+    found: Callable[..., Any] | None = getattr(module, name, None)
+    if not callable(found):
+        raise FileError(f"{getattr(module, '__file__', module.__name__)}: has no {what} {name!r}")
+    return found
