@@ -2,8 +2,8 @@
 
 A style of this kind names its file, so that a deck needs no installed package. The file is run
 from its text, never from compiled leftovers beside it: an edit counts at once. It is entered among
-the modules under a name that holds its hash, because compiled code that is taken from a cache
-looks for the module that its functions came from.
+the modules under a name that is a hash of the text and of nothing else, because machine code that
+is taken from a cache on disk looks for the module that its functions came from.
 
 What goes wrong in the file is told in one line with the file and its line.
 """
@@ -80,7 +80,7 @@ def load(name: str) -> tuple[Path, ModuleType]:
         source = path.read_bytes()
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}") from None
-    title = f"own_{hashlib.sha256(source + str(path.resolve()).encode()).hexdigest()[:16]}"
+    title = f"own_{hashlib.sha256(source).hexdigest()[:16]}"
     if title in sys.modules:
         return path, sys.modules[title]
     module = ModuleType(title)
@@ -110,7 +110,7 @@ def told_with_lines(path: Path) -> Iterator[None]:
 
 def _line(path: Path, error: Exception) -> str:
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
-             if frame.filename == str(path)]
+             if Path(frame.filename).name == path.name]
     return f":{lines[-1]}" if lines else ""
 
 

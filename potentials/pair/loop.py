@@ -63,19 +63,24 @@ def pair_formula(name: str, coefficients: Callable[..., Any] | None = None
         the first from the parameters of a pair
     """
     def register(function: Any) -> Any:
-        function.formula = formula_name(name, Path(function.__code__.co_filename))
+        function.formula = formula_name(name, function)
         function.coefficients = coefficients
         FORMULAS[function.formula] = njit(function, **INLINED)
         return function
     return register
 
 
-def formula_name(name: str, file: Path) -> str:
-    """The name of a formula of this package, or NAME@HASH of one from another file."""
+def formula_name(name: str, function: Any) -> str:
+    """The name of a formula of this package, or NAME@HASH of one from another file.
+
+    The hash is of the file's text and the module's name: a loop that is taken from the cache looks
+    for the module by its name.
+    """
+    file = Path(function.__code__.co_filename)
     if PACKAGE in file.parents:
         return name
     text = file.read_bytes() if file.is_file() else str(file).encode()
-    return f"{name}@{hashlib.sha256(text).hexdigest()[:16]}"
+    return f"{name}@{hashlib.sha256(text + function.__module__.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def test_names_that_lead_nowhere(style: str, message: str) -> None:
 
 def deck_of(tmp_path: Path, style: str, **options):
     """A deck of a few argon atoms in the folder of the test."""
-    keys = {"epsilon": 0.01, "sigma": 3.4, "rc": 7.0} if not options else options
+    keys = options or {"epsilon": 0.01, "sigma": 3.4, "rc": 7.0}
     return build_deck({
         "units": "metal",
         "system": {"lattice": "fcc", "constant": 5.3, "cells": [3, 3, 3], "species": ["Ar"],
@@ -193,9 +193,9 @@ def test_what_an_ase_calculator_cannot(tmp_path: Path) -> None:
     pytest.importorskip("ase")
     deck = deck_of(tmp_path, ORACLE)
     single = deck.model_copy(update={"run": deck.run.model_copy(update={"deterministic": True})})
-    with pytest.raises(InputError, match="run.deterministic = true: .*sums .* are its own"):
+    with pytest.raises(InputError, match=r"run\.deterministic = true: .*sums .* are its own"):
         Simulation(single, MPI.COMM_SELF, tmp_path)
-    with pytest.raises(InputError, match="deterministic: .*are its own"):
+    with pytest.raises(InputError, match=r"deterministic: .*are its own"):
         single_point(structure(), make_potential(ORACLE, {}, 1, ("Ar",)), deterministic=True)
     (tmp_path / "mine.py").write_text(
         "from ase.calculators.calculator import Calculator\n"
@@ -212,10 +212,10 @@ def test_what_an_ase_calculator_cannot(tmp_path: Path) -> None:
         single_point(structure(), make_potential(mine + "Mine", {}, 1, ("Ar",)))
     with pytest.raises(InputError, match="ValueError: no such luck"):
         single_point(structure(), make_potential(mine + "Bad", {}, 1, ("Ar",)))
-    with pytest.raises(RunError, match="step 0: .*no such luck"):
+    with pytest.raises(RunError, match=r"step 0: .*no such luck"):
         Simulation(deck_of(tmp_path, "ase:mine.py:Bad", species=["Ar"]), MPI.COMM_SELF,
                    tmp_path).run()
-    with pytest.raises(PotentialError, match="three of .* makes no ASE calculator"):
+    with pytest.raises(PotentialError, match=r"three of .* makes no ASE calculator"):
         make_potential(mine + "three", {}, 1, ("Ar",))
     with pytest.raises(PotentialError, match="'Q' is no element"):
         make_potential(mine + "Mine", {}, 1, ("Q",))
