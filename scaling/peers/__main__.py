@@ -1,5 +1,6 @@
 """`python -m scaling.peers NAME`: the command line of the comparison."""
 
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,13 +17,20 @@ from mdapp.cli.output import text_stream, write_json
 from mdapp.errors import InputError
 from scaling.environment import Environment, read_environment
 from scaling.peers import codes, problems, tables
-from scaling.peers.base import Problem
+from scaling.peers.base import Code, Problem
 from scaling.peers.ours import Mdapp
-from scaling.peers.registry import names, peer_named, problem_named
+from scaling.peers.registry import (
+    ALL,
+    files_of,
+    names,
+    peer_named,
+    problems_named,
+    runnable,
+)
 from scaling.peers.runner import Runner
 from scaling.peers.start import Start, measure_starts
 from scaling.peers.study import Outcome, Plan, compare, points_of
-from scaling.peers.summary import efficiencies, figures, flatness
+from scaling.peers.summary import Figures, efficiencies, figures, flatness
 from scaling.peers.venv import ensure_venv
 
 SCHEMA, VERSION = "mdapp.peers", 1
@@ -53,7 +61,7 @@ class Report:
 def peers(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"Code: {', '.join(names(codes))}.")],
     problem: Annotated[
-        str, typer.Option("--problem", help=f"Input: {', '.join(names(problems))}.")
+        str, typer.Option("--problem", help=f"Input: {', '.join(names(problems))}; or {ALL}.")
     ] = "lj_melt",
     variant: Annotated[
         list[str] | None,
@@ -94,39 +102,64 @@ def peers(
       python -m scaling.peers lammps
       python -m scaling.peers lammps --ranks 1,2 --variant lammps-opt --variant mdapp-double
       python -m scaling.peers lammps --sizes 32000,256000,4000000 --variant mdapp-double
+      python -m scaling.peers lammps --problem all --json figures.json
       python -m scaling.peers lammps --startup --json start.json
 
     Exit code 1 if the codes did not compute the same physics; then no speeds are compared.
     """  # noqa: D301  (\b is the character that keeps the examples on their lines)
-    task, environment = problem_named(problem), read_environment()
+    tasks, environment = problems_named(problem), read_environment()
+    several = problem == ALL
     folder = (venv or Path(".venv-peers", name)).absolute()
     peer, ours = peer_named(name)(folder), Mdapp()
     chosen = variant or (["mdapp-double"] if startup else [])
-    atom_counts = integers("--sizes", sizes or str(task.atoms))
+    if several and (sizes or startup):
+        raise InputError("--problem all: sizes and starts are of one problem; name it")
+    tasks, skipped = runnable(tasks)
     rank_counts = integers("--ranks", ranks, most=len(environment.cores))
-    for atoms in atom_counts:
-        task.variables(atoms, task.steps)
-    points = points_of([ours] if startup else [peer, ours], chosen, atom_counts, rank_counts)
+    codes_used: list[Code] = [ours] if startup else [peer, ours]
+    points = {}
+    for task in tasks:
+        atom_counts = integers("--sizes", sizes or str(task.atoms))
+        for atoms in atom_counts:
+            task.variables(atoms, task.steps)
+        points[task.name] = points_of(task, codes_used, chosen, atom_counts, rank_counts)
     core = environment.cores[-1] if core is None else core
     if core not in environment.cores:
         allowed = ", ".join(map(str, environment.cores))
         raise InputError(f"--core {core}: this process may use {allowed}")
 
     versions = {}
-    if any(point.code is peer for point in points):
+    if any(point.code is peer for some in points.values() for point in some):
         ensure_venv(folder, peer.requirements)
         versions = peer.versions()
-    report = Report(json_target, _head(name, task, environment, versions, core, seed))
+    named = filter(None, os.environ.get("LAMMPS_POTENTIALS", "").split(os.pathsep))
+    files = {t.name: files_of(t, [peer.potentials(), *map(Path, named)]) for t in tasks}
+    report = Report(json_target, _head(name, problem, environment, versions, core, seed))
     _print_head(report, name, environment, versions, core)
+    for text in skipped:
+        report.line(f"skipped  {text}")
+    shown: list[Shown] = []
     with ExitStack() as stack:
         place = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mdapp-peers-")))
-        runner = Runner(task, place.absolute(), core, limit, report.line)
-        if startup:
-            return _show_starts(
-                report, [s for p in points for s in measure_starts(runner, p, rounds)]
-            )
-        outcome = compare(task, Plan(points, rounds, seed, steps), runner)
-    return _show(report, outcome, seed)
+        for task in tasks:
+            inside = place.absolute() / (task.name if several else "")
+            runner = Runner(task, inside, core, limit, report.line, files[task.name])
+            if startup:
+                starts = [s for p in points[task.name] for s in measure_starts(runner, p, rounds)]
+                return _show_starts(report, starts)
+            if several:
+                report.line(f"\n{task.name}: {task.title}")
+            outcome = compare(task, Plan(points[task.name], rounds, seed, steps), runner)
+            shown.append(_show(report, task, outcome, seed))
+    if several:
+        rows = [(s.problem, s.figures) for s in shown if s.figures]
+        if rows:
+            report.table(tables.goal_table(rows))
+        bodies = [{"problem": s.problem.name, **s.body} for s in shown]
+        report.write(problems=bodies, skipped=skipped)
+    else:
+        report.write(**shown[0].body)
+    return max(s.code for s in shown)
 
 
 def integers(option: str, text: str, most: int | None = None) -> list[int]:
@@ -150,14 +183,14 @@ def integers(option: str, text: str, most: int | None = None) -> list[int]:
 
 def _head(
     name: str,
-    task: Problem,
+    problem: str,
     environment: Environment,
     versions: dict[str, str],
     core: int,
     seed: int,
 ) -> dict[str, Any]:
     where = {"environment": environment.as_json(), "core": core, "seed": seed}
-    return {"peer": name, "peer_versions": versions, "problem": task.name, **where}
+    return {"peer": name, "peer_versions": versions, "problem": problem, **where}
 
 
 def _print_head(
@@ -181,8 +214,18 @@ def _show_starts(report: Report, starts: Sequence[Start]) -> int:
     return 0
 
 
-def _show(report: Report, outcome: Outcome, seed: int) -> int:
-    """Print and write the figures, or why there are none; return the exit code."""
+@dataclass(frozen=True)
+class Shown:
+    """What was printed about a problem: the exit code, the body of the JSON, and the figures."""
+
+    problem: Problem
+    code: int
+    body: dict[str, Any]
+    figures: Sequence[Figures]
+
+
+def _show(report: Report, problem: Problem, outcome: Outcome, seed: int) -> Shown:
+    """Print the figures, or why there are none."""
     raw = {
         "trial": [run.as_json() for run in outcome.trial],
         "raw": [run.as_json() for run in outcome.timed],
@@ -192,8 +235,7 @@ def _show(report: Report, outcome: Outcome, seed: int) -> int:
         report.line("\nthe codes did not compute the same physics; their speeds are not compared:")
         for text in outcome.differences[:20]:
             report.line(f"  {text}")
-        report.write(physics=physics, **raw)
-        return 1
+        return Shown(problem, 1, {"physics": physics, **raw}, ())
     rows, gains = figures(outcome.timed, seed), efficiencies(outcome.timed, seed)
     costs = flatness(outcome.timed, seed)
     for table in tables.comparison(rows):
@@ -205,14 +247,14 @@ def _show(report: Report, outcome: Outcome, seed: int) -> int:
     report.line("\nphysics: the same in all runs (first and last thermo rows, list builds)")
     for text in tables.remarks(rows):
         report.line(text)
-    report.write(
-        physics=physics,
-        points=[row.as_json() for row in rows],
-        efficiency=[gain.as_json() for gain in gains],
-        flatness=[cost.as_json() for cost in costs],
+    body = {
+        "physics": physics,
+        "points": [row.as_json() for row in rows],
+        "efficiency": [gain.as_json() for gain in gains],
+        "flatness": [cost.as_json() for cost in costs],
         **raw,
-    )
-    return 0
+    }
+    return Shown(problem, 0, body, rows)
 
 
 def invoke(arguments: Sequence[str]) -> int:

@@ -30,12 +30,15 @@ class Tolerance:
     fluctuation
         Beyond it, the standard deviation of each quantity times sqrt(atoms). Two values
         may be 5 sigma of their difference apart.
+    extensive
+        Whether energies in the thermo rows are sums over all atoms; `fluctuation` is of the mean.
     """
 
     exact_steps: int
     reduced: float
     conserved: float
     fluctuation: Mapping[str, float]
+    extensive: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,15 @@ class Problem:
         Whether lists are rebuilt at fixed steps, so that all codes must count the same builds.
     tolerance
         What makes the physics of two runs the same.
+    styles
+        Pair styles of the script.
+    files
+        Parameter files that it names, as they are called in LAMMPS's folder of potentials; they
+        are copied to where it runs.
+    variants
+        Of a code, the variants that differ for this problem; of a code not in it, all.
+    goals
+        Speed of mdapp in double precision over the fastest peer: what it must reach, and the aim.
     """
 
     name: str
@@ -67,6 +79,14 @@ class Problem:
     variables: Callable[[int, int], Mapping[str, str]]
     fixed_builds: bool
     tolerance: Tolerance
+    styles: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    goals: tuple[float, float] | None = None
+
+    def offers(self, code: str, variant: str) -> bool:
+        """Whether a variant of a code runs this problem in a way of its own."""
+        return code not in self.variants or variant in self.variants[code]
 
 
 @dataclass(frozen=True)
@@ -157,6 +177,9 @@ class Peer(Code, Protocol):
     requirements: tuple[str, ...]
 
     def __init__(self, venv: Path) -> None: ...
+
+    def potentials(self) -> Path:
+        """Return the folder of the parameter files that come with it."""
 
 
 @dataclass(frozen=True)

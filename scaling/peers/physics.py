@@ -84,7 +84,8 @@ def allowed_difference(
         return 1.001 * last_digit(value) if double else tolerance.reduced * max(1.0, abs(value))
     if key == "etotal":
         return tolerance.conserved * abs(value)
-    return SIGMAS * math.sqrt(2.0 / atoms) * tolerance.fluctuation[key]
+    of_all = atoms if tolerance.extensive and key == "epair" else 1
+    return of_all * SIGMAS * math.sqrt(2.0 / atoms) * tolerance.fluctuation[key]
 
 
 def last_digit(value: float) -> float:

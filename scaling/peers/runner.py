@@ -9,6 +9,7 @@ import contextlib
 import os
 import random
 import resource
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -67,6 +68,8 @@ class Runner:
         Seconds after which a run is given up.
     tell
         Called with a line about each finished run.
+    files
+        Parameter files that the script names; each run gets copies.
     """
 
     problem: Problem
@@ -74,6 +77,7 @@ class Runner:
     core: int
     limit_s: float
     tell: Callable[[str], None]
+    files: Sequence[Path] = ()
 
     def run(
         self,
@@ -94,6 +98,8 @@ class Runner:
         job = Job(self.problem, point.atoms, steps, point.ranks, place_of)
         job.folder.mkdir(parents=True, exist_ok=True)
         job.script.write_text(self.problem.script, encoding="utf-8")
+        for file in self.files:
+            shutil.copyfile(file, job.folder / file.name)
         env = {k: v for k, v in os.environ.items() if not k.startswith(OUTER)}
         env |= point.code.environ() | (environ or {})
         cores = {self.core} if point.ranks == 1 else os.sched_getaffinity(0)

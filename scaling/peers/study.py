@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mdapp.errors import InputError
 from scaling.peers.base import Code, Point, Problem
 from scaling.peers.physics import disagreements
 from scaling.peers.registry import check_name
@@ -45,12 +46,18 @@ class Outcome:
 
 
 def points_of(
-    codes: Sequence[Code], chosen: Sequence[str], sizes: Sequence[int], ranks: Sequence[int]
+    problem: Problem,
+    codes: Sequence[Code],
+    chosen: Sequence[str],
+    sizes: Sequence[int],
+    ranks: Sequence[int],
 ) -> list[Point]:
     """Every chosen variant at every size on every number of ranks.
 
     Parameters
     ----------
+    problem
+        Only variants that it offers are taken.
     codes
         Peers first, mdapp last.
     chosen
@@ -59,14 +66,22 @@ def points_of(
     Raises
     ------
     InputError
-        A name is unknown; names the nearest.
+        A name is unknown (names the nearest), or nothing that was chosen is offered.
     """
     labels = {f"{code.name}-{v.name}": (code, v) for code in codes for v in code.variants}
     for name in chosen:
         check_name("--variant", name, [*labels, *(code.name for code in codes)])
     wanted = [
-        pair for label, pair in labels.items() if not chosen or {label, pair[0].name} & set(chosen)
+        (code, v)
+        for label, (code, v) in labels.items()
+        if (not chosen or {label, code.name} & set(chosen)) and problem.offers(code.name, v.name)
     ]
+    if not wanted:
+        offered = [name for name, (code, v) in labels.items() if problem.offers(code.name, v.name)]
+        raise InputError(
+            f"--variant {', '.join(chosen)}: --problem {problem.name} has no form of its own for "
+            f"it; choose from {', '.join(offered)}"
+        )
     return [Point(code, v, n, p) for n in sizes for p in ranks for code, v in wanted]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from scaling.peers.base import Problem
 from scaling.peers.start import Start
 from scaling.peers.summary import Figures, Relation
 from scaling.statistics import Interval, Spread
@@ -87,6 +88,33 @@ def start_table(starts: Sequence[Start]) -> Table:
         for s in starts
     )  # fmt: skip
     return Table("from the start of the process to the first step", columns, rows)
+
+
+def goal_table(rows: Sequence[tuple[Problem, Sequence[Figures]]]) -> Table:
+    """One line a problem: the fastest peer, mdapp, their ratio and what it shall be."""
+    columns = ("problem", "atoms", "fastest peer", "katom-step/s", "mdapp-double", "mdapp-mixed",
+               "double/peer", "mixed/peer", "must", "aim")  # fmt: skip
+    return Table(
+        "speed against the fastest peer (katom-step/s), with 95 % intervals",
+        columns,
+        tuple(_goal_row(problem, figures) for problem, figures in rows),
+    )
+
+
+def _goal_row(problem: Problem, figures: Sequence[Figures]) -> tuple[str, ...]:
+    by_label = {f.point.label: f for f in figures}
+    double, mixed = by_label.get("mdapp-double"), by_label.get("mdapp-mixed")
+    peer = next((by_label[f.against] for f in figures if f.against), None)
+    must, aim = (f"{goal:g}" for goal in problem.goals) if problem.goals else ("-", "-")
+    return (
+        problem.name,
+        str(figures[0].point.atoms),
+        peer.point.label if peer else "-",
+        *(f"{f.rate / 1e3:.4g}" if f else "-" for f in (peer, double, mixed)),
+        *(_interval(f.speed_ratio) if f else "-" for f in (double, mixed)),
+        must,
+        aim,
+    )
 
 
 def remarks(figures: Sequence[Figures]) -> Iterator[str]:

@@ -17,6 +17,8 @@ COMMAND = ["-m", "scaling.peers"]
     [
         (["lamps"], "peer lamps: unknown; did you mean lammps?"),
         (["lammps", "--problem", "lj_meld"], "--problem lj_meld: unknown; did you mean lj_melt?"),
+        (["lammps", "--problem", "all", "--sizes", "4000"], "--problem all: sizes and starts"),
+        (["lammps", "--problem", "eam", "--variant", "mdapp"], "needs Cu_u3.eam, not found"),
         (["lammps", "--variant", "lammps-opd"], "did you mean lammps-opt?"),
         (["lammps", "--sizes", "33000"], "the nearest are 32000 and 37044"),
         (["lammps", "--sizes", "32000;4000"], "--sizes 32000;4000: write positive numbers"),

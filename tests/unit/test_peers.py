@@ -16,13 +16,21 @@ import pytest
 from mdapp.errors import InputError, RunError
 from mdapp.lammps_script import load_script
 from scaling.environment import cpu_name, read_environment
+from scaling.peers import __main__ as program
 from scaling.peers import codes, problems, tables
 from scaling.peers.base import Job, Measured, Point, Variant
 from scaling.peers.codes.lammps import Lammps, read_log, read_versions
 from scaling.peers.ours import Mdapp, read_report
-from scaling.peers.physics import disagreements, last_digit
+from scaling.peers.physics import allowed_difference, disagreements, last_digit
 from scaling.peers.problems.lj_melt import PROBLEM
-from scaling.peers.registry import names, peer_named, problem_named
+from scaling.peers.registry import (
+    files_of,
+    names,
+    peer_named,
+    problem_named,
+    problems_named,
+    runnable,
+)
 from scaling.peers.runner import Run, Runner, busy_seconds, pinned
 from scaling.peers.study import choose_steps, points_of
 from scaling.peers.summary import efficiencies, figures, flatness, list_us
@@ -284,16 +292,59 @@ def test_every_file_is_a_peer_or_a_problem_under_its_own_name() -> None:
         assert all("==" in requirement for requirement in peer.requirements)
     for name in names(problems):
         assert problem_named(name).name == name
+    assert [problem.name for problem in problems_named("all")] == names(problems)
+
+
+@pytest.mark.parametrize("name", names(problems))
+def test_the_default_size_of_each_problem(name: str) -> None:
+    problem = problem_named(name)
+    values = problem.variables(problem.atoms, problem.steps)
+    assert values["steps"] == "100" and int(values["cells"]) in (10, 20)
+    with pytest.raises(InputError, match=f"the nearest are .*{problem.atoms}"):
+        problem.variables(problem.atoms + 1, 100)
+    assert all(style in problem.script for style in problem.styles)
+    assert all(file in problem.script for file in problem.files)
+
+
+def test_variants_that_a_problem_has_in_a_form_of_its_own() -> None:
+    silicon, both = problem_named("sw"), [LAMMPS, MDAPP]
+    labels = [p.label for p in points_of(silicon, both, [], [32000], [1])]
+    assert labels[:3] == ["lammps-plain", "lammps-omp", "mdapp-double"] and len(labels) == 5
+    with pytest.raises(InputError, match="--variant lammps-opt: --problem sw has no form"):
+        points_of(silicon, both, ["lammps-opt"], [32000], [1])
+
+
+def test_a_problem_whose_style_is_not_there_is_left_out_by_name() -> None:
+    strange = replace(PROBLEM, name="strange", styles=("lj/cut", "no/such"))
+    found, skipped = runnable([strange, PROBLEM])
+    assert found == [PROBLEM] and skipped == ["strange: mdapp has no pair_style no/such"]
+    with pytest.raises(InputError, match="--problem strange: mdapp has no pair_style no/such"):
+        runnable([strange])
+
+
+def test_parameter_files_come_from_one_folder(tmp_path: Path, runner: Runner) -> None:
+    wanted = replace(PROBLEM, files=("a.eam", "b.eam"))
+    for folder, present in (("half", ["a.eam"]), ("whole", ["a.eam", "b.eam"])):
+        (tmp_path / folder).mkdir()
+        for name in present:
+            (tmp_path / folder / name).write_text(name)
+    folders = [tmp_path / "half", tmp_path / "whole"]
+    files = files_of(wanted, folders)
+    assert files == [tmp_path / "whole" / "a.eam", tmp_path / "whole" / "b.eam"]
+    with pytest.raises(InputError, match=r"needs a\.eam, b\.eam, not found.*LAMMPS_POTENTIALS"):
+        files_of(wanted, folders[:1])
+    replace(runner, files=files).run(echo_points()[0], 100, "trial")
+    assert (tmp_path / "trial" / "echo-a-4000-1" / "b.eam").read_text() == "b.eam"
 
 
 def test_points_are_chosen_by_variant_or_code() -> None:
     both = [LAMMPS, MDAPP]
-    everything = points_of(both, [], [32000], [1, 2])
+    everything = points_of(PROBLEM, both, [], [32000], [1, 2])
     assert len(everything) == 12
-    some = points_of(both, ["mdapp", "lammps-opt"], [32000], [1])
+    some = points_of(PROBLEM, both, ["mdapp", "lammps-opt"], [32000], [1])
     assert [p.label for p in some] == ["lammps-opt", "mdapp-double", "mdapp-mixed", "mdapp-single"]
     with pytest.raises(InputError, match="did you mean mdapp-mixed"):
-        points_of(both, ["mdapp-mixd"], [32000], [1])
+        points_of(PROBLEM, both, ["mdapp-mixd"], [32000], [1])
 
 
 # physics
@@ -346,6 +397,14 @@ def test_late_rows_must_agree_in_energy_and_within_fluctuations() -> None:
     assert differences((START, shifted(late, "temp", 6 * sigma)), steps=800) == []
     assert differences((START, shifted(late, "temp", 8 * sigma)), steps=800) != []
     assert differences((START, shifted(late, "etotal", 1e-2)), steps=800) != []
+
+
+def test_energies_that_are_sums_fluctuate_as_sums_do() -> None:
+    per_atom = PROBLEM.tolerance
+    of_all = replace(per_atom, extensive=True)
+    for key, factor in (("epair", 32000), ("temp", 1)):
+        one, other = (allowed_difference(key, 1.0, 800, 32000, True, t) for t in (per_atom, of_all))
+        assert other == pytest.approx(factor * one)
 
 
 @pytest.mark.parametrize(
@@ -489,6 +548,63 @@ def test_table_is_aligned_and_holds_the_numbers() -> None:
     cells = rows[2].split()
     assert cells[:4] == ["mdapp-double", "0.500", "0.450..0.550", "10.0!"]
     assert "2.00 [2.00, 2.00]" in rows[2] and "0.30 [0.30, 0.30]" in rows[2]
+
+
+def test_table_of_goals_has_a_line_a_problem() -> None:
+    rows = figures(melt(), seed=1)
+    table = tables.goal_table([(problem_named("eam"), rows), (PROBLEM, rows)])
+    eam, lj = ((row[0], row[2], row[4], row[5], row[6], row[8], row[9]) for row in table.rows)
+    assert eam == ("eam", "lammps-opt", "6400", "-", "2.00 [2.00, 2.00]", "2", "3")
+    assert lj == ("lj_melt", "lammps-opt", "6400", "-", "2.00 [2.00, 2.00]", "-", "-")
+
+
+class Calm(Echo):
+    """A peer that computes nothing and is always right."""
+
+    name = "lammps"
+    requirements = ()
+    variants = (Variant("plain", ("0",), True),)
+
+    def __init__(self, venv: Path | None = None) -> None:
+        self.venv = venv
+
+    def potentials(self) -> Path:
+        return self.venv / "potentials"
+
+    def read(self, job: Job) -> Measured:
+        return Measured(1.0, {}, 0.1, 5, None, (START, END))
+
+
+class CalmMdapp(Calm):
+    name = "mdapp"
+    variants = (Variant("double", ("0",), True),)
+
+    def read(self, job: Job) -> Measured:
+        rows = (START, END if job.problem.name == "lj_melt" else shifted(END, "temp", 1.0))
+        return Measured(0.5, {}, 0.1, 5, None, rows)
+
+
+def test_all_problems_in_one_table(tmp_path: Path, monkeypatch, capsys) -> None:
+    """One problem of three agrees, one does not and is not timed, one lacks its style."""
+    (tmp_path / "potentials").mkdir()
+    (tmp_path / "potentials" / "Cu_u3.eam").touch()
+    strange = replace(PROBLEM, name="strange", styles=("no/such",))
+    monkeypatch.setattr(program, "peer_named", lambda name: Calm)
+    monkeypatch.setattr(program, "Mdapp", CalmMdapp)
+    monkeypatch.setattr(program, "ensure_venv", lambda folder, requirements: folder)
+    monkeypatch.setattr(
+        program, "problems_named", lambda name: [problem_named("eam"), PROBLEM, strange]
+    )
+    answer = tmp_path / "answer.json"
+    options = ["--problem", "all", "--venv", str(tmp_path), "--rounds", "1", "--steps", "100"]
+    assert program.invoke(["lammps", *options, "--json", str(answer)]) == 1
+    text = capsys.readouterr().out
+    assert "skipped  strange: mdapp has no pair_style no/such" in text
+    table = text[text.index("speed against the fastest peer") :].splitlines()
+    assert [line.split()[0] for line in table[2:]] == ["lj_melt"]
+    document = json.loads(answer.read_text())
+    assert [p["problem"] for p in document["problems"]] == ["eam", "lj_melt"]
+    assert [p["physics"]["agree"] for p in document["problems"]] == [False, True]
 
 
 def test_a_round_alone_has_no_interval() -> None:

