@@ -71,9 +71,11 @@ class Reader:
         try:
             if path.stat().st_size > LARGEST:
                 raise FileError(f"{path}: is larger than {LARGEST} bytes: no parameter file")
-            self.lines = path.read_bytes().decode("utf-8", "surrogateescape").splitlines()
+            content = path.read_bytes()
         except OSError as error:
             raise FileError(f"{path}: cannot be read: {error.strerror}") from None
+        self.bytes = len(content)
+        self.lines = content.decode("utf-8", "surrogateescape").splitlines()
         self.at = 0                         # lines read so far
         self._left: list[str] = []          # words of the last of them that are left
 
@@ -126,6 +128,8 @@ class Reader:
         ------
         FileError : one of them is no finite number, or the file ends
         """
+        if count > self.bytes:
+            raise self.error(f"{what}: {count} numbers are announced, more than the file has bytes")
         found = np.empty(count)
         k = 0
         while k < count:

@@ -64,7 +64,7 @@ class EAMKernel:
             rows, kept = pairs.rows[k], self._kept[k]
             if kept is None or not kept.fits(rows):
                 kept = self._kept[k] = Kept.of(rows, self.real, bool(self.ntypes > 1))
-            share = e_pair if per_atom else np.zeros(1, self.sum_type)
+            share = e_pair if per_atom else np.zeros(1)
             slot = 0
             while True:
                 slot = density_pass(
@@ -87,7 +87,7 @@ class EAMKernel:
 
         def push(item: tuple[Kept, Rows]) -> tuple[float, NDArray[Any]]:
             kept, rows = item
-            share = virials if per_atom else np.zeros((1, 6), self.sum_type)
+            share = virials if per_atom else np.zeros((1, 6))
             largest = force_pass(mode, x, pairs.slot_atom, rows.first, kept.start, kept.middle,
                                  *kept.of_pairs(), slopes, per, per, forces, share)
             return largest, share
@@ -99,11 +99,12 @@ class EAMKernel:
         np.divide(forces, per, out=f[:nlocal])
         if want is Want.FORCES:
             return Result()
-        if not per_atom:
+        if not per_atom:                  # added up in double, whatever the precision of a sum
             energy = sum(float(share[0]) for _, share in done) + float(embedding.sum())
             return Result(energy, np.sum([w[0] for _, w in ends], axis=0, dtype=np.float64))
         energies, virials = e_pair / per + embedding, virials / per
-        return Result(float(energies.sum()), virials.sum(axis=0), energies, virials)
+        return Result(float(energies.sum()), virials.sum(axis=0, dtype=np.float64),
+                      energies, virials)
 
 
 @dataclass

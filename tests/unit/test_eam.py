@@ -109,6 +109,17 @@ def test_less_is_wanted(deterministic: bool) -> None:
     np.testing.assert_allclose(result.virial, full.virial, rtol=1e-12, atol=1e-10)
 
 
+@pytest.mark.parametrize(("precision", "bound"), [("mixed", 3e-7), ("single", 3e-6)])
+def test_errors_of_totals_do_not_grow_with_the_atoms(precision: str, bound: float) -> None:
+    """A crystal, whose atoms are all rounded alike; single sums over them would lose 2e-3."""
+    tables, system = TABLES["one type"], lattice((14, 14, 14), 1.68, 0.0, 21)
+    types = types_of(system, 1)
+    _, exact = evaluate(tables, system, types, want=Want.TOTALS)
+    _, result = evaluate(tables, system, types, precision, want=Want.TOTALS)
+    assert result.energy == pytest.approx(exact.energy, rel=bound)
+    np.testing.assert_allclose(result.virial, exact.virial, rtol=bound, atol=0.1)
+
+
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("precision", BOUNDS)
 def test_deterministic_sums_know_neither_order_nor_threads(name: str, precision: str) -> None:

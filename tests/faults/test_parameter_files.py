@@ -1,0 +1,165 @@
+"""Parameter files under thousands of seeded mutations: a message, or a potential with an energy.
+
+Each style of files has a small sample here. Whatever happens to its bytes, the reader must say
+ValueError with the file's name, or make a potential whose energies on a cluster of atoms are
+numbers; where they overflow, evaluation says so. `make test-faults` runs 100 000 of them.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdapp.errors import InputError
+from mdapp.evaluate import Structure, single_point
+from mdapp.model.box import Box
+from potentials.registry import STYLES, PotentialError, make_potential
+from tests.unit.test_reader_fuzz import mutations
+
+SECONDS = 10                # longer than any reader may think about a page of numbers
+SAMPLE, ALL = 400, 100_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """A style, its files (the text of each), and its elements; None: the style takes none."""
+
+    files: dict[str, str]
+    species: list[str] | None = None
+    more: dict[str, object] = field(default_factory=dict)
+
+
+def rows(f, count: int, spacing: float) -> str:
+    """Values of f at knots from 0 on, four a line."""
+    words = [f"{f(k * spacing):.6g}" for k in range(count)]
+    return "\n".join(" ".join(words[k : k + 4]) for k in range(0, count, 4)) + "\n"
+
+
+def falling(r: float) -> float:
+    return max(0.0, 1 - r / 3.3) ** 3
+
+
+EMBEDDING, DENSITY = rows(lambda p: -(p**0.5), 12, 0.3), rows(falling, 12, 0.3)
+CHARGE, Z2 = rows(lambda r: 5 * falling(r), 12, 0.3), rows(lambda r: 9 * r * falling(r), 12, 0.3)
+GRID = "12 0.3 12 0.3 3.2\n"
+COPPER, NICKEL = "29 63.546 3.615 fcc\n", "28 58.69 3.52 fcc\n"
+ALLOY = f"a\nb\nc\n2 Cu Ni\n{GRID}"
+CASES = {
+    "eam": Case({"a.eam": f"copper\n{COPPER}{GRID}{EMBEDDING}{CHARGE}{DENSITY}"}),
+    "eam/alloy": Case(
+        {"a.alloy": f"{ALLOY}{COPPER}{EMBEDDING}{DENSITY}{NICKEL}{EMBEDDING}{DENSITY}{Z2 * 3}"},
+        ["Cu", "Ni"],
+    ),
+    "eam/fs": Case(
+        {"a.fs": f"{ALLOY}{COPPER}{EMBEDDING}{DENSITY * 2}"
+                 f"{NICKEL}{EMBEDDING}{DENSITY * 2}{Z2 * 3}"},
+        ["Ni", "Cu"],
+    ),
+    "sw": Case(
+        {"a.sw": "# silicon\nSi Si Si 2.1683 2.0951 1.80 21.0 1.20 -0.333333333333\n"
+                 "  7.049556277 0.6022245584 4.0 0.0 0.0\n"},
+        ["Si", "Si"],
+    ),
+    "tersoff": Case(
+        {"a.tersoff": "# silicon\nSi Si Si 3.0 1.0 1.3258 4.8381 2.0417 0.0000 22.956\n"
+                      "  0.33675 1.3258 95.373 3.0 0.2 3.2394 3264.7\n"},
+        ["Si", "Si"],
+    ),
+    "snap": Case(
+        {"a.snapcoeff": "# two J = 2\n\n1 6\nSi 0.5 1.0\n0.1\n0.02\n-0.01\n0.03\n0.005\n-0.004\n",
+         "a.snapparam": "# ranges\nrcutfac 4.2\ntwojmax 2\nrfac0 0.99363\nrmin0 0\nbzeroflag 1\n"
+                        "quadraticflag 0\n"},
+        ["Si", "Si"],
+    ),
+}  # fmt: skip
+
+ATOMS = Structure.of_arrays(
+    Box.orthogonal([-9] * 3, [9] * 3, (False, False, False)),
+    np.array([[0, 0, 0], [2.4, 0.1, 0], [0.3, 2.2, 0.4], [1.1, 0.9, 2.1], [2.6, 2.3, 1.9]]),
+    np.array([0, 1, 0, 1, 1]),
+    ("A", "B"),
+)
+
+
+@contextmanager
+def at_most(seconds: int) -> Iterator[None]:
+    """Fail if it takes longer."""
+
+    def late(number: int, frame: object) -> None:
+        raise AssertionError(f"no end after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def attempt(style: str, case: Case, folder: Path) -> str:
+    """Make the potential and evaluate it: `refused`, `overflowed` or `evaluated`."""
+    paths = [str(folder / name) for name in case.files]
+    table = {"file": paths[0] if len(paths) == 1 else paths, **case.more}
+    if case.species is not None:
+        table["species"] = case.species
+    try:
+        with np.errstate(all="ignore"):
+            potential = make_potential(style, table, 2)
+    except PotentialError as error:
+        assert any(path in str(error) for path in paths), error
+        return "refused"
+    try:
+        with np.errstate(all="ignore"):
+            found = single_point(ATOMS, potential, units="metal")
+    except InputError:
+        return "overflowed"
+    assert np.isfinite(found.energy) and np.isfinite(found.forces).all()
+    return "evaluated"
+
+
+def fuzz(style: str, count: int, folder: Path) -> None:
+    """Mutate each file of a style, the others being good."""
+    if style not in STYLES:
+        pytest.skip(f"mdapp has no style {style}")
+    case = CASES[style]
+    for name, text in case.files.items():
+        (folder / name).write_text(text)
+    assert attempt(style, case, folder) == "evaluated"
+    results: list[str] = []
+    for seed, (name, text) in enumerate(case.files.items(), 30):
+        for number, data in enumerate(mutations(text, count // len(case.files), seed)):
+            (folder / name).write_bytes(data)
+            try:
+                with at_most(SECONDS):
+                    results.append(attempt(style, case, folder))
+            except Exception as error:
+                raise AssertionError(f"{name}, mutation {number}: {data!r}") from error
+        (folder / name).write_text(text)
+    assert min(results.count("refused"), results.count("evaluated")) > count / 50
+
+
+@pytest.mark.parametrize("style", CASES)
+def test_a_sample_of_mutations(style: str, tmp_path: Path) -> None:
+    fuzz(style, SAMPLE, tmp_path)
+
+
+def test_a_table_larger_than_its_file_takes_no_memory(tmp_path: Path) -> None:
+    """100 elements of 10 000 000 knots each would be 80 GB of densities."""
+    path = tmp_path / "big.eam.fs"
+    names = [f"E{k}" for k in range(100)]
+    head = f"a\nb\nc\n100 {' '.join(names)}\n5 1 10000000 0.3 3.2\n"
+    path.write_text(f"{head}1 1 1 x\n1 2 3 4 5\n1\n")
+    with pytest.raises(PotentialError, match=r"big\.eam\.fs:7: the density of E0.*1000000000"):
+        make_potential("eam/fs", {"file": str(path), "species": ["E0"]}, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("style", CASES)
+def test_a_hundred_thousand_mutations(style: str, tmp_path: Path) -> None:
+    fuzz(style, ALL // sum(name in STYLES for name in CASES), tmp_path)
