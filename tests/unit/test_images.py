@@ -125,3 +125,20 @@ def test_no_atoms_and_no_periodic_axis() -> None:
 def test_a_cell_in_the_wrong_units_is_refused_before_memory_is_full() -> None:
     with pytest.raises(InputError, match=r"too small for the cutoff.*units"):
         with_images(Box.from_vectors(np.eye(3) * 1e-3), np.zeros((1, 3)), 10.0)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_values_to_images_and_back(name: str) -> None:
+    """Every image gets its atom's value, and gives its own back, counted one by one."""
+    box = Box.from_vectors(CELLS[name], (True, True, False))
+    images = with_images(box, np.random.default_rng(3).random((6, 3)) @ box.edges, 3.0)
+    n, owner = 6, images.owner.tolist()
+    assert len(owner) > n
+    out = np.arange(1.0, 1 + 3 * (n + len(owner))).reshape(-1, 3)
+    expected = np.concatenate([out[:n], [out[k] for k in owner]])
+    images.to_ghosts(out)
+    assert np.array_equal(out, expected)
+    back = np.arange(100, 100 + n + len(owner))
+    sums = [100 + k + sum(100 + n + g for g, o in enumerate(owner) if o == k) for k in range(n)]
+    images.from_ghosts(back)
+    assert back[:n].tolist() == sums
