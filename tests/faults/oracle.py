@@ -80,12 +80,26 @@ def wait_until_free(folder: Path, seconds: float = 10.0) -> None:
             return
 
 
-def none_left(words: Iterable[str]) -> None:
-    """No process is left that has these words on its command line."""
+def none_left(words: Iterable[str], seconds: float = 10.0) -> None:
+    """No process is left that has these words on its command line.
+
+    A launcher may return a moment before those that it killed are gone: they have some seconds.
+    """
     wanted = [word.encode() for word in words]
+    end = time.monotonic() + seconds
+    while found := _processes_with(wanted):
+        assert time.monotonic() < end, found
+        time.sleep(0.05)
+
+
+def _processes_with(wanted: list[bytes]) -> list[tuple[str, bytes]]:
+    """Number and command line of the processes that have all these words on it."""
+    found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
             line = (place / "cmdline").read_bytes()
         except OSError:
             continue
-        assert not all(word in line for word in wanted), (place.name, line)
+        if all(word in line for word in wanted):
+            found.append((place.name, line))
+    return found
