@@ -6,6 +6,7 @@ The answer is the same from any number of processes, so under mpirun the first o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import typer
 
 from mdapp.cli.output import text_stream, write_json
+from mdapp.derivatives import Derivatives, check_derivatives
 from mdapp.errors import InputError
 from mdapp.evaluate import SinglePoint, Structure, single_point
 from mdapp.model.units import UNITS
@@ -50,6 +52,9 @@ def eval(
     boundary: Annotated[str | None, typer.Option(
         "--boundary", metavar='"p p f"',
         help="p periodic or f open for each edge, instead of what the file says.")] = None,
+    check: Annotated[bool, typer.Option(
+        "--check", help="Compare forces and virial with differences of the energy; exit 1 if they "
+                        "are not its derivatives.")] = False,
 ) -> int:
     """Energy, per-atom energies, forces, virial and stress of one structure, in any cell.
 
@@ -76,12 +81,18 @@ def eval(
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     print("\n".join(table(path, made, result)), file=text_stream(json_target))
+    compared = check_derivatives(result, made) if check else None
+    if compared is not None:
+        print(verdict(compared, result), file=text_stream(json_target))
     if out is not None:
         write_results(out, structure.box, structure.elements, structure.id, structure.x,
                       result.energy, result.energies, result.forces, result.stress)
     if json_target is not None:
-        write_json(json_target, "mdapp.eval", 1, as_json(path, potential, made, result))
-    return 0
+        answer = as_json(path, potential, made, result)
+        if compared is not None:
+            answer["check"] = asdict(compared)
+        write_json(json_target, "mdapp.eval", 1, answer)
+    return 0 if compared is None or compared.good else 1
 
 
 def potential_named(text: str) -> PotentialSpec:
@@ -153,6 +164,15 @@ def units_of(given: str | None, spec: PotentialSpec, potential: Potential) -> st
     if given is not None and fixed is not None and given != fixed:
         raise InputError(f"--units {given}: the numbers of this potential are in {fixed} units")
     return given or fixed or "lj"
+
+
+def verdict(compared: Derivatives, result: SinglePoint) -> str:
+    """What --check found, for people."""
+    units = result.units
+    return (f"  check    {'good' if compared.good else 'BAD'}: differences of the energy are off "
+            f"by {compared.forces:.2g} {units.energy_label}/{units.length_label} (largest of "
+            f"{compared.components} force components) and {compared.virial:.2g} "
+            f"{units.energy_label} (virial)")
 
 
 def as_json(path: Path, text: str, potential: Potential, result: SinglePoint) -> dict[str, Any]:

@@ -1,4 +1,11 @@
-"""The styles eam, eam/alloy and eam/fs: which files hold the functions of which type."""
+"""The embedded-atom method: which files hold the functions of which type.
+
+`eam` has one file an element, `eam/alloy` one file of several, and in `eam/fs` (Finnis-Sinclair)
+the density depends on both elements.
+
+M. S. Daw and M. I. Baskes, Phys. Rev. B 29, 6443 (1984), doi 10.1103/PhysRevB.29.6443;
+M. W. Finnis and J. E. Sinclair, Philos. Mag. A 50, 45 (1984), doi 10.1080/01418618408244210.
+"""
 
 from __future__ import annotations
 
