@@ -72,6 +72,9 @@ class OracleKernel:
     def accept_box(self, edges: NDArray[np.float64], periodic: NDArray[np.bool_]) -> None:
         """Take the cell of the atoms to come; before, there is nothing to compute."""
         self.cell = edges, periodic
+        if self._atoms is not None:
+            self._atoms.set_cell(edges)
+            self._atoms.set_pbc(periodic)
 
     def compute(self, x: NDArray[np.float64], type_: NDArray[np.int32], nlocal: int,
                 pairs: PairList, f: NDArray[np.float64], want: Want, exchange: Exchange
