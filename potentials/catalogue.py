@@ -52,7 +52,7 @@ def entry_of(style: str, factory: Factory) -> Entry:
 
 
 def maker_of(factory: Factory) -> Any:
-    """The class that a factory makes instances of, or the factory itself."""
+    """The class whose method a factory is, or that its attribute `makes` names, or itself."""
     return getattr(factory, "makes", None) or getattr(factory, "__self__", None) or factory
 
 
