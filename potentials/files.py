@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,13 @@ class Reader:
         if self.at > len(self.lines):
             self.at = len(self.lines)
             raise self.error("the file ends too early")
+
+    def more(self) -> bool:
+        """Whether there are words left."""
+        def words(text: str) -> list[str]:
+            return (text if self.comment is None else text.partition(self.comment)[0]).split()
+
+        return bool(self._left) or any(words(text) for text in islice(self.lines, self.at, None))
 
     def line(self, what: str) -> list[str]:
         """The words of the next line that has any."""

@@ -19,6 +19,7 @@ from potentials.files import FileError
 from potentials.own_file import KINDS, kind_of
 from potentials.pair.lj import LennardJones
 from potentials.pair.own import own_pair
+from potentials.snap.potential import SNAP
 from potentials.threebody.sw import StillingerWeber
 
 Factory = Callable[..., Potential]
@@ -29,6 +30,7 @@ STYLES: dict[str, Factory] = {
     "eam/alloy": EmbeddedAtom.alloy,
     "eam/fs": EmbeddedAtom.finnis_sinclair,
     "sw": StillingerWeber.from_options,
+    "snap": SNAP.from_options,
 }
 FROM_FILES: dict[str, Callable[[str], Factory]] = {"python": own_pair, "ase": ase_oracle}
 ENTRY_POINTS = "mdapp.potentials"

@@ -1,0 +1,1 @@
+"""Spectral neighbour analysis potentials: linear and quadratic in the bispectrum."""

@@ -1,0 +1,213 @@
+"""Where everything stands: index lists and coupling coefficients, made once when a file is read.
+
+A matrix U_j has (j + 1)^2 elements, rows mb and columns ma from 0 to j; all momenta j are doubled.
+Since
+
+    U_j[j - mb, j - ma] = (-1)^(ma - mb) conj U_j[mb, ma]
+
+half of the rows is enough. The neighbours' matrices are made without their square roots: with
+
+    U_j[mb, ma] = g V_j[mb, ma],    g^2 = (j - ma)! ma! / ((j - mb)! mb!)
+
+the recursion over j is bare, V_j[mb, ma] = conj(a) V_{j-1}[mb, ma] - conj(b) V_{j-1}[mb, ma - 1].
+V is held by the lower half of its rows (`Halves`), and where j is odd one row more, a mirror image
+from which the middle row of j + 1 is made.
+
+What couples two matrices to a third (`Couplings`) is
+
+    Z_j[mb, ma] = sum C(j1 ma1 j2 ma2 | j ma) C(j1 mb1 j2 mb2 | j mb) U_j1[mb1, ma1] U_j2[mb2, ma2]
+
+A bispectrum component B = Re sum conj(U_j) Z_j is linear in each of its three matrices; turning it
+round exchanges momenta, B(j1 j2 j) / (j + 1) = B(j j2 j1) / (j1 + 1), so that its derivative by
+each of the three is another Z. `Couplings` lists which coefficients each Z collects.
+
+A. P. Thompson et al. 2015, doi 10.1016/j.jcp.2014.12.018; for several kinds of neighbours
+M. A. Cusentino et al. 2020, doi 10.1021/acs.jpca.0c02450.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import factorial, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Halves(NamedTuple):
+    """Elements of the V of one neighbour, all j one after the other.
+
+    Attributes
+    ----------
+    twojmax, size : largest j; number of elements
+    start : (twojmax + 1,) int64, first element of each j
+    share : (size,) float64, elements of the full matrix that it stands for: 2, 1 or none
+    scale : (size,) float64, g
+    place, mirror : (size,) int64, of it and of its mirror image in the full matrices
+    sign : (size,) float64, of the mirror image
+    """
+
+    twojmax: int
+    size: int
+    start: NDArray[np.int64]
+    share: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    place: NDArray[np.int64]
+    mirror: NDArray[np.int64]
+    sign: NDArray[np.float64]
+
+
+class Couplings(NamedTuple):
+    """Products of two matrices, and what becomes of them.
+
+    Attributes
+    ----------
+    channels, size : kinds of neighbours with matrices of their own; elements of all j of one
+    first : (twojmax + 1,) int64, where each j begins in the full matrices
+    diagonal : (n,) int64, elements with ma = mb
+    z : (nz, 5) int64, j1, j2, j and the channels of the two matrices
+    row : (nz,) int64, where the rows of `terms` of each begin, one for each ma of j
+    terms : (nrows, 3) int64, first coefficient, first ma1, number of terms
+    cg : (n,) float64, Clebsch-Gordan coefficients, term by term
+    to : (n, 2) int64, z * channels + channel, and the term of the energy whose coefficient ...
+    factor : (n,) float64, ... times this is the weight of that Z in dE/dU of that channel
+    made_of : (nterms, 2) int64, z and channel of the third matrix of each term of the energy
+    norm : (nterms,) float64, factor of it
+    """
+
+    channels: int
+    size: int
+    first: NDArray[np.int64]
+    diagonal: NDArray[np.int64]
+    z: NDArray[np.int64]
+    row: NDArray[np.int64]
+    terms: NDArray[np.int64]
+    cg: NDArray[np.float64]
+    to: NDArray[np.int64]
+    factor: NDArray[np.float64]
+    made_of: NDArray[np.int64]
+    norm: NDArray[np.float64]
+
+
+def bispectrum_terms(twojmax: int) -> list[tuple[int, int, int]]:
+    """(j1, j2, j) with j2 <= j1 <= j that can be coupled, in the order of coefficient files."""
+    return [(j1, j2, j) for j1 in range(twojmax + 1) for j2 in range(j1 + 1)
+            for j in range(j1 - j2, min(twojmax, j1 + j2) + 1, 2) if j >= j1]
+
+
+def clebsch_gordan(j1: int, m1: int, j2: int, m2: int, j: int) -> float:
+    """<j1 m1 j2 m2 | j m>, all doubled, by Racah's formula; its sum in whole numbers."""
+    m = m1 + m2
+    if abs(m) > j:
+        return 0.0
+    f = factorial
+    a, b, c = (j1 + j2 - j) // 2, (j1 - m1) // 2, (j2 + m2) // 2
+    d, e = (j - j2 + m1) // 2, (j - j1 - m2) // 2
+    total = sum(Fraction((-1) ** k, f(k) * f(a - k) * f(b - k) * f(c - k) * f(d + k) * f(e + k))
+                for k in range(max(0, -d, -e), min(a, b, c) + 1))
+    square = Fraction((j + 1) * f(a) * f((j1 - j2 + j) // 2) * f((j2 - j1 + j) // 2),
+                      f((j1 + j2 + j) // 2 + 1))
+    for momentum, projection in ((j1, m1), (j2, m2), (j, m)):
+        square *= f((momentum + projection) // 2) * f((momentum - projection) // 2)
+    return (1 if total >= 0 else -1) * sqrt(square * total * total)
+
+
+def halves(twojmax: int) -> Halves:
+    """The elements of V for momenta up to twojmax."""
+    start, rows = [], []
+    first = full_first(twojmax)
+    for j in range(twojmax + 1):
+        start.append(len(rows))
+        for mb in range(j // 2 + 1 + j % 2):
+            for ma in range(j + 1):
+                share = 2.0 if 2 * mb < j or (2 * mb == j and ma < mb) else 0.0
+                if 2 * mb == j and ma == mb:
+                    share = 1.0
+                scale = sqrt(Fraction(factorial(j - ma) * factorial(ma),
+                                      factorial(j - mb) * factorial(mb)))
+                rows.append((share, scale, first[j] + mb * (j + 1) + ma,
+                             first[j] + (j - mb) * (j + 1) + j - ma, (-1.0) ** (ma - mb)))
+    share, scale, place, mirror, sign = map(np.array, zip(*rows, strict=True))
+    return Halves(twojmax, len(rows), np.array(start, np.int64), share, scale,
+                  place.astype(np.int64), mirror.astype(np.int64), sign)
+
+
+def full_first(twojmax: int) -> NDArray[np.int64]:
+    """(twojmax + 2,) where each j begins in the full matrices, and where they end."""
+    sizes = [(j + 1) ** 2 for j in range(twojmax + 1)]
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+def couplings(twojmax: int, channels: int, normalised: bool) -> Couplings:
+    """All couplings for momenta up to twojmax.
+
+    Parameters
+    ----------
+    channels : kinds of neighbours with matrices of their own
+    normalised : components are divided by j + 1
+    """
+    numbers: dict[tuple[int, ...], int] = {}       # of the products Z
+    weights: dict[tuple[int, int, int], float] = {}
+    made_of, norms = [], []
+
+    def number(j1: int, j2: int, j: int, first: int, second: int) -> int:
+        if j1 == j2 and first > second:            # the product does not change
+            first, second = second, first
+        return numbers.setdefault((j1, j2, j, first, second), len(numbers))
+
+    def collect(z: int, channel: int, term: int, factor: float) -> None:
+        key = (z, channel, term)
+        weights[key] = weights.get(key, 0.0) + factor
+
+    triples = [(a, b, c) for a in range(channels) for b in range(channels)
+               for c in range(channels)]
+    for a, b, c in triples:
+        for j1, j2, j in bispectrum_terms(twojmax):
+            term, norm = len(made_of), 1 / (j + 1) if normalised else 1.0
+            z = number(j1, j2, j, a, b)
+            made_of.append((z, c))
+            norms.append(norm)
+            collect(z, c, term, norm)
+            collect(number(j, j2, j1, c, b), a, term, norm * (j + 1) / (j1 + 1))
+            collect(number(j, j1, j2, c, a), b, term, norm * (j + 1) / (j2 + 1))
+    first = full_first(twojmax)
+    row, terms, cg = _terms([key[:3] for key in numbers])
+    return Couplings(
+        channels, int(first[-1]), first[:-1].copy(),
+        np.concatenate([first[j] + np.arange(j + 1) * (j + 2) for j in range(twojmax + 1)]),
+        np.array(list(numbers), np.int64), row, terms, cg,
+        np.array([(z * channels + channel, term) for z, channel, term in weights], np.int64),
+        np.array(list(weights.values())), np.array(made_of, np.int64), np.array(norms))
+
+
+def _terms(momenta: list[tuple[int, ...]]
+           ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """The sums over ma1 for each ma of each product."""
+    begin: dict[tuple[int, ...], int] = {}
+    row, terms, cg = [], [], []
+    for key in momenta:
+        j1, j2, j = key
+        if key not in begin:
+            begin[key] = len(terms)
+            for ma in range(j + 1):
+                both = ma + (j1 + j2 - j) // 2                 # ma1 + ma2
+                low, high = max(0, both - j2), min(j1, both)
+                terms.append((len(cg), low, high - low + 1))
+                cg += [clebsch_gordan(j1, 2 * k - j1, j2, 2 * (both - k) - j2, j)
+                       for k in range(low, high + 1)]
+        row.append(begin[key])
+    return np.array(row, np.int64), np.array(terms, np.int64), np.array(cg)
+
+
+def self_terms(twojmax: int, channels: int, normalised: bool, own: int, to_all: bool
+               ) -> NDArray[np.float64]:
+    """(nterms,) bispectrum of an atom of the channel `own` without neighbours.
+
+    to_all : an atom counts in the matrices of all channels, not in its own only
+    """
+    one = np.array([1.0 if normalised else j + 1.0 for _, _, j in bispectrum_terms(twojmax)])
+    present = np.arange(channels) == own if not to_all else np.ones(channels, bool)
+    triple = (present[:, None, None] & present[None, :, None] & present[None, None, :]).ravel()
+    found: NDArray[np.float64] = np.outer(triple, one).ravel()
+    return found
