@@ -107,8 +107,11 @@ class OfFile(PairStyle):
     def _made(self, command: Command, table: dict[str, Any], ntypes: int) -> Any:
         """The potential of a table, to see whether its files are good, and for their masses."""
         keys = {k: v for k, v in table.items() if k != "style"}
-        if isinstance(keys["file"], str) and (Path(command.path).parent / keys["file"]).is_file():
-            keys["file"] = str(Path(command.path).parent / keys["file"])
+        names = [keys["file"]] if isinstance(keys["file"], str) else keys["file"]
+        paths = [Path(command.path).parent / name for name in names]
+        found = [str(path) if path.is_file() else name
+                 for path, name in zip(paths, names, strict=True)]
+        keys["file"] = found[0] if isinstance(keys["file"], str) else found
         try:
             return make_potential(table["style"], keys, ntypes)
         except PotentialError as error:
@@ -151,6 +154,8 @@ class Funcfl(OfFile):
 class Elements(OfFile):
     """A style with `pair_coeff * * FILE ELEMENT...`, an element for each type."""
 
+    WORDS = "FILE ELEMENT..."
+
     def __init__(self, command: Command) -> None:
         super().__init__(command)
         self._table: dict[str, Any] = {}
@@ -159,14 +164,18 @@ class Elements(OfFile):
     def coeff(self, command: Command, type_count: int) -> None:
         """Take the file and the elements."""
         if tuple(command.args[:2]) != ("*", "*"):
-            raise command.error("must be 'pair_coeff * * FILE ELEMENT...'")
-        elements = list(command.args[3:])
+            raise command.error(f"must be 'pair_coeff * * {self.WORDS}'")
+        self._take(command, command.at(2), list(command.args[3:]), type_count)
+
+    def _take(self, command: Command, file: str | list[str], elements: list[str],
+              type_count: int) -> None:
+        """Keep the table, once its files have turned out to be good."""
         if len(elements) != type_count:
             raise command.error(f"{len(elements)} elements for {type_count} atom types; "
                                 "give one a type")
         if "NULL" in elements:
             raise command.unsupported("the element NULL", "mdapp has one potential for all types")
-        table = {"style": self.command.at(0), "file": command.at(2), "species": elements}
+        table = {"style": self.command.at(0), "file": file, "species": elements}
         made = self._made(command, table, type_count)
         masses = getattr(getattr(made, "tables", None), "mass", ())
         self._masses = {t: float(m) for t, m in enumerate(masses, 1)}
@@ -179,8 +188,20 @@ class Elements(OfFile):
     def table(self, type_count: int) -> dict[str, Any]:
         """The file and the elements."""
         if not self._table:
-            raise self.command.error("no coefficients; give 'pair_coeff * * FILE ELEMENT...'")
+            raise self.command.error(f"no coefficients; give 'pair_coeff * * {self.WORDS}'")
         return self._table
+
+
+class Descriptors(Elements):
+    """`pair_style snap` with `pair_coeff * * FILE.snapcoeff FILE.snapparam ELEMENT...`."""
+
+    WORDS = "FILE.snapcoeff FILE.snapparam ELEMENT..."
+
+    def coeff(self, command: Command, type_count: int) -> None:
+        """Take the two files and the elements."""
+        if tuple(command.args[:2]) != ("*", "*") or len(command.args) < 4:
+            raise command.error(f"must be 'pair_coeff * * {self.WORDS}'")
+        self._take(command, list(command.args[2:4]), list(command.args[4:]), type_count)
 
 
 def _positive(command: Command, k: int, what: str) -> float:
@@ -195,7 +216,7 @@ class PairStyles:
 
     KNOWN: ClassVar[dict[str, Callable[[Command], PairStyle]]] = {
         "lj/cut": LJCut, "eam": Funcfl, "eam/alloy": Elements, "eam/fs": Elements,
-        "sw": Elements}
+        "sw": Elements, "snap": Descriptors}
     ACCELERATED = ("opt", "omp", "intel", "gpu", "kk")
 
     @classmethod

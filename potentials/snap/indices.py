@@ -115,7 +115,8 @@ def clebsch_gordan(j1: int, m1: int, j2: int, m2: int, j: int) -> float:
 
 def halves(twojmax: int) -> Halves:
     """The elements of V for momenta up to twojmax."""
-    start, rows = [], []
+    start: list[int] = []
+    rows: list[tuple[float, ...]] = []
     first = full_first(twojmax)
     for j in range(twojmax + 1):
         start.append(len(rows))
@@ -128,9 +129,9 @@ def halves(twojmax: int) -> Halves:
                                       factorial(j - mb) * factorial(mb)))
                 rows.append((share, scale, first[j] + mb * (j + 1) + ma,
                              first[j] + (j - mb) * (j + 1) + j - ma, (-1.0) ** (ma - mb)))
-    share, scale, place, mirror, sign = map(np.array, zip(*rows, strict=True))
-    return Halves(twojmax, len(rows), np.array(start, np.int64), share, scale,
-                  place.astype(np.int64), mirror.astype(np.int64), sign)
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    return Halves(twojmax, len(rows), np.array(start, np.int64), columns[0], columns[1],
+                  columns[2].astype(np.int64), columns[3].astype(np.int64), columns[4])
 
 
 def full_first(twojmax: int) -> NDArray[np.int64]:
@@ -149,7 +150,8 @@ def couplings(twojmax: int, channels: int, normalised: bool) -> Couplings:
     """
     numbers: dict[tuple[int, ...], int] = {}       # of the products Z
     weights: dict[tuple[int, int, int], float] = {}
-    made_of, norms = [], []
+    made_of: list[tuple[int, int]] = []
+    norms: list[float] = []
 
     def number(j1: int, j2: int, j: int, first: int, second: int) -> int:
         if j1 == j2 and first > second:            # the product does not change
@@ -185,7 +187,9 @@ def _terms(momenta: list[tuple[int, ...]]
            ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """The sums over ma1 for each ma of each product."""
     begin: dict[tuple[int, ...], int] = {}
-    row, terms, cg = [], [], []
+    row: list[int] = []
+    terms: list[tuple[int, int, int]] = []
+    cg: list[float] = []
     for key in momenta:
         j1, j2, j = key
         if key not in begin:

@@ -13,9 +13,9 @@ from potentials.snap.mode import LANES, Mode
 from potentials.snap.neighborhood import FIELDS
 from potentials.snap.passes import Model, Scratch, chunk_pass
 
-GRID_BITS = 36            # deterministic forces and virials are multiples of 2^-36 of their units,
+GRID_BITS = 38            # deterministic forces and virials are multiples of 2^-38 of their units,
 RANGE_BITS = 51           # each contribution below 2^51 multiples
-MATRIX_BITS = 42          # matrices have 2^-42 of the largest element of the heaviest neighbour,
+MATRIX_BITS = 42          # elements of matrices of 2^-42 of the largest that a neighbor can add,
 MOST_NEIGHBORS = 1 << 10  # and this many of them can be summed
 
 
@@ -34,8 +34,8 @@ class SNAPKernel:
         self.model, self.halves, self.couplings = model, halves, couplings
         self.deterministic = deterministic
         self.quadratic = bool(model.alpha.size)
-        largest = float(np.abs(model.weight).max() or 1.0) / float(halves.scale.min())
-        self.magic = 1.5 * 2.0 ** (52 - MATRIX_BITS + int(np.ceil(np.log2(largest))))
+        largest = (np.abs(model.weight).max() or 1.0) / halves.scale     # an element of U is <= 1
+        self.magic = 1.5 * 2.0 ** (52 - MATRIX_BITS + np.ceil(np.log2(largest)))
         self.sum_type = np.int64 if deterministic else np.float64
         self._scratch: list[Scratch | None] = []
 
@@ -93,15 +93,13 @@ class SNAPKernel:
                                   "the range of deterministic sums")
 
     def _memory(self, room: int) -> Scratch:
-        c, h = self.couplings, self.halves
-        flat = [np.zeros(h.size * LANES) for _ in range(6)]
-        seeds = [np.zeros(h.size) for _ in range(2)]
-        full = [np.zeros(c.channels * c.size * LANES) for _ in range(4)]
-        products = [np.zeros(len(c.z) * c.channels * LANES) for _ in range(2)]
-        terms = [np.zeros(len(c.norm) * LANES) for _ in range(2)]
-        return Scratch(np.zeros((LANES, FIELDS, room)), np.zeros((LANES, room), np.int32),
-                       np.zeros((LANES, c.channels + 1), np.int64), *flat, *seeds, *full,
-                       *products, *terms, np.zeros((3, LANES)), np.zeros(LANES))
+        c, half = self.couplings, self.halves.size
+        sizes = (*[LANES * half] * 6, *[half] * 2, *[LANES * c.channels * c.size] * 4,
+                 *[LANES * len(c.z) * c.channels] * 2, *[LANES * len(c.norm)] * 2)
+        return Scratch._make([
+            np.zeros((LANES, FIELDS, room)), np.zeros((LANES, room), np.int32),
+            np.zeros((LANES, c.channels + 1), np.int64), *map(np.zeros, sizes),
+            np.zeros((3, LANES)), np.zeros(LANES)])
 
 
 def _sum(shares: list[NDArray[Any]], shape: tuple[int, int], kind: type) -> NDArray[Any]:

@@ -105,12 +105,16 @@ def mirror_row(j, first, vr, vi):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def accumulate(mode, size, kept, q, vr, vi, magic, total_r, total_i):
-    """Add the V of eight neighbours, with their weights, to sums in as many lanes."""
-    scale, big = simd.load(kept[SCALE], q, LANES), simd.splat(magic, LANES)
-    for k in range(np.uint64(0), np.uint64(size * LANES), np.uint64(LANES)):
-        old_r, old_i = simd.load(total_r, k, LANES), simd.load(total_i, k, LANES)
-        simd.store(total_r, k, add_scaled(mode, old_r, scale, simd.load(vr, k, LANES), big))
-        simd.store(total_i, k, add_scaled(mode, old_i, scale, simd.load(vi, k, LANES), big))
+    """Add the V of eight neighbours, with their weights, to sums in as many lanes.
+
+    magic : (size,) float64, what rounds each element to the grid of deterministic sums
+    """
+    scale = simd.load(kept[SCALE], q, LANES)
+    for k in range(np.uint64(size)):
+        at, big = k * np.uint64(LANES), simd.splat(magic[k], LANES)
+        old_r, old_i = simd.load(total_r, at, LANES), simd.load(total_i, at, LANES)
+        simd.store(total_r, at, add_scaled(mode, old_r, scale, simd.load(vr, at, LANES), big))
+        simd.store(total_i, at, add_scaled(mode, old_i, scale, simd.load(vi, at, LANES), big))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -183,9 +187,9 @@ def chain(kept, q, gar, gai, gbr, gbi, inner, gradient):
                simd.load(kept[Z], q, LANES))
     h, scale = simd.load(kept[H], q, LANES), simd.load(kept[SCALE], q, LANES)
     turned = gbr * y - gai * z - gbi * x
-    radial = gar * simd.load(kept[COS_SLOPE], q, LANES) + turned * simd.load(kept[H_SLOPE], q, LANES)
-    radial = (scale * radial + inner * simd.load(kept[SLOPE], q, LANES)) * simd.load(
-        kept[PER_R], q, LANES)
+    slope, per_r = simd.load(kept[SLOPE], q, LANES), simd.load(kept[PER_R], q, LANES)
+    cos_slope, h_slope = simd.load(kept[COS_SLOPE], q, LANES), simd.load(kept[H_SLOPE], q, LANES)
+    radial = (scale * (gar * cos_slope + turned * h_slope) + inner * slope) * per_r
     direct = scale * h
     simd.store(gradient[0], 0, radial * x - direct * gbi)
     simd.store(gradient[1], 0, radial * y + direct * gbr)

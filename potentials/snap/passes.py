@@ -7,7 +7,7 @@ and kept for the forces; their matrices are made again then, which is cheaper th
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -15,13 +15,7 @@ from numpy.typing import NDArray
 
 from potentials import simd
 from potentials.snap.coupling import adjoint, bispectrum, weigh
-from potentials.snap.mode import (
-    LANES,
-    add_virial,
-    keep_largest,
-    summand,
-    zero_sum,
-)
+from potentials.snap.mode import LANES, add_virial, keep_largest, summand, zero_sum
 from potentials.snap.neighborhood import (
     TOO_CLOSE,
     accumulate,
@@ -258,7 +252,7 @@ def chunk_pass(mode, model, halves, c, x, type_, slot_atom, first, start, neighb
     ----------
     halves, c : Halves and Couplings of potentials.snap.indices
     first, start, neighbors : of the chunk, see mdapp.neighbors.atom_lists.Rows
-    magic : 1.5 * 2^52 units of the grid of deterministic matrices
+    magic : (halves,) float64, 1.5 * 2^52 units of the grid of each element's deterministic sum
     per_unit : deterministic units in one unit of force and virial
     f : (ntotal, 3) sums, out
     e_out : (nlocal,) float64, out

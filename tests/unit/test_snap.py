@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mdapp.errors import InputError
+from mdapp.lammps_script import load_script
 from mdapp.model.box import Box
 from mdapp.neighbors.clusters import ClusterList
 from potentials.base import ForceRangeError, Want
@@ -77,7 +79,8 @@ def test_energies_of_a_liquid(invented: Invented, deterministic: bool, tmp_path:
     twin = energies(invented, system.x, types, system.box)
     _, result = evaluate(potential, system, types, deterministic)
     assert np.ptp(twin) > 1e-4 or invented.twojmax == 0
-    np.testing.assert_allclose(result.energies, twin, rtol=0, atol=1e-10 if deterministic else 1e-12)
+    bound = 1e-10 if deterministic else 1e-12
+    np.testing.assert_allclose(result.energies, twin, rtol=0, atol=bound)
     assert result.energy == pytest.approx(twin.sum(), rel=1e-9)
 
 
@@ -87,9 +90,9 @@ def derivative(energy, step: float = 1e-4) -> float:
     return sum(w * (energy(k * step) - energy(-k * step)) for k, w in weights.items()) / step
 
 
-def test_forces_are_derivatives(invented: Invented, tmp_path: Path) -> None:
-    if not invented.options["switchflag"]:
-        pytest.skip("the energy jumps where a neighbor comes into range")
+@pytest.mark.parametrize("name", [n for n in POTENTIALS if n != "not switched"])
+def test_forces_are_derivatives(name: str, tmp_path: Path) -> None:
+    invented = POTENTIALS[name]
     potential, system = made(invented, tmp_path), liquid()
     types = types_of(system, potential.ntypes)
     f, _ = evaluate(potential, system, types)
@@ -251,10 +254,11 @@ def test_bad_coefficients(text: str, tmp_path: Path) -> None:
 
 def test_bad_options(tmp_path: Path) -> None:
     names = POTENTIALS["plain"].write(tmp_path)
-    for options, text in (({"file": names[0], "species": ["Aa"]}, "must be two names"),
-                          ({"file": names, "species": ["Zz"]}, "has no element 'Zz'; it has Aa"),
-                          ({"file": names}, "1 atom types need an element each"),
-                          ({"file": [names[0], "none"], "species": ["Aa"]}, "no such file")):  # fmt: skip
+    bad = [({"file": names[0], "species": ["Aa"]}, "must be two names"),
+           ({"file": names, "species": ["Zz"]}, "has no element 'Zz'; it has Aa"),
+           ({"file": names}, "1 atom types need an element each"),
+           ({"file": [names[0], "none"], "species": ["Aa"]}, "no such file")]  # fmt: skip
+    for options, text in bad:
         with pytest.raises(PotentialError, match=text):
             make_potential("snap", options, 1)
     potential = make_potential("snap", {"file": names, "species": ["Aa"]}, 1)
@@ -262,3 +266,48 @@ def test_bad_options(tmp_path: Path) -> None:
     assert potential.cutoff == 2.0
     with pytest.raises(ValueError, match="precision 'mixed'"):
         potential.compiled("mixed")
+
+
+SCRIPT = """units metal
+lattice bcc 3.2
+region b block 0 2 0 2 0 2
+create_box 2 b
+create_atoms 1 box
+mass * 50.0
+pair_style snap
+{coeff}
+fix 1 all nve
+run 0
+"""
+REFUSED = {
+    "": "in.snap:7: pair_style: no coefficients; give 'pair_coeff * * FILE.snapc",
+    "pair_coeff * *": "in.snap:8: pair_coeff: must be 'pair_coeff * * FILE.snapcoeff ",
+    "pair_coeff 1 1 a b Aa Bb": "in.snap:8: pair_coeff: must be 'pair_coeff * *",
+    "pair_coeff * * invented.snapcoeff invented.snapparam Aa": "1 elements for 2 atom types",
+    "pair_coeff * * invented.snapcoeff invented.snapparam Aa Cc": "has no element 'Cc'",
+    "pair_coeff * * invented.snapcoeff none Aa Bb": "'none': no such file",
+    "pair_coeff * * invented.snapcoeff invented.snapparam Aa NULL": "the element NULL",
+}
+
+
+def test_a_script(tmp_path: Path) -> None:
+    Invented(**TWO).write(tmp_path)
+    path = tmp_path / "in.snap"
+    path.write_text(SCRIPT.format(coeff="pair_coeff * * invented.snapcoeff invented.snapparam "
+                                        "Bb Aa"))  # fmt: skip
+    deck = load_script(path)
+    assert deck.potential.style == "snap"
+    assert deck.potential_keys() == {
+        "file": [str(tmp_path / "invented.snapcoeff"), str(tmp_path / "invented.snapparam")],
+        "species": ["Bb", "Aa"],
+    }
+
+
+@pytest.mark.parametrize("coeff", REFUSED)
+def test_what_a_script_is_told(coeff: str, tmp_path: Path) -> None:
+    Invented(**TWO).write(tmp_path)
+    path = tmp_path / "in.snap"
+    path.write_text(SCRIPT.format(coeff=coeff))
+    with pytest.raises(InputError) as caught:
+        load_script(path)
+    assert REFUSED[coeff] in str(caught.value)
