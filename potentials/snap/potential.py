@@ -1,4 +1,9 @@
-"""The style snap: two files and the elements of the types."""
+"""Spectral neighbour analysis potential (SNAP): two files and the elements of the types.
+
+A. P. Thompson et al. 2015, doi 10.1016/j.jcp.2014.12.018; quadratic: M. A. Wood and A. P. Thompson
+2018, doi 10.1063/1.5017641; explicit elements: M. A. Cusentino et al. 2020,
+doi 10.1021/acs.jpca.0c02450.
+"""
 
 from __future__ import annotations
 
