@@ -17,15 +17,26 @@ from potentials.base import Potential
 from potentials.eam.potential import EmbeddedAtom
 from potentials.files import FileError
 from potentials.own_file import KINDS, kind_of
+from potentials.pair.born import BornMayerHuggins
+from potentials.pair.buck import Buckingham
+from potentials.pair.gauss import Gaussian
 from potentials.pair.lj import LennardJones
+from potentials.pair.lj_linear import LJSmoothLinear
+from potentials.pair.lj_smooth import LJSmooth
+from potentials.pair.morse import Morse
 from potentials.pair.own import own_pair
+from potentials.pair.soft import Soft
+from potentials.pair.yukawa import Yukawa
+from potentials.pair.zbl import ZBL
 from potentials.snap.potential import SNAP
 from potentials.threebody.sw import StillingerWeber
 
 Factory = Callable[..., Potential]
 
 STYLES: dict[str, Factory] = {
-    "lj/cut": LennardJones.from_options,
+    **{formula.style: formula.factory() for formula in (
+        LennardJones, LJSmoothLinear, LJSmooth, Morse, Buckingham, BornMayerHuggins, Yukawa, Soft,
+        Gaussian, ZBL)},
     "eam": EmbeddedAtom.eam,
     "eam/alloy": EmbeddedAtom.alloy,
     "eam/fs": EmbeddedAtom.finnis_sinclair,

@@ -490,8 +490,15 @@ def as_float64(typingctx, a):
 
 @intrinsic
 def bits_of(typingctx, a):
-    """The bits of float64 lanes as int64."""
-    result = Vector(types.int64, a.lanes)
+    """The bits of float64 lanes as int64, of float32 lanes as int32."""
+    result = Vector(types.int64 if a.scalar == types.float64 else types.int32, a.lanes)
+    return result(a), lambda context, builder, sig, args: builder.bitcast(args[0], result.llvm)
+
+
+@intrinsic
+def of_bits(typingctx, a):
+    """The float64 or float32 lanes whose bits int64 or int32 lanes are."""
+    result = Vector(types.float64 if a.scalar == types.int64 else types.float32, a.lanes)
     return result(a), lambda context, builder, sig, args: builder.bitcast(args[0], result.llvm)
 
 

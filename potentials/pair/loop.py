@@ -53,7 +53,8 @@ def pair_formula(name: str, coefficients: Callable[..., Any] | None = None
 
     It is written in plain arithmetic and called with registers of sixteen pairs.  The first
     coefficient is the squared cutoff, which the loop tests; beyond it whatever the formula
-    returns is dropped.  Its attribute `formula` is the name for `PairKernel`: that of the
+    returns is dropped.  A function of a third argument gets the flat table of all coefficients,
+    behind which there may be tabulated functions to look up.  Its attribute `formula` is the name for `PairKernel`: that of the
     argument, and outside this package also a hash of its file, since compiled loops that are
     kept on disk know a formula by nothing but this name.
 
@@ -81,6 +82,11 @@ def formula_name(name: str, function: Any) -> str:
         return name
     text = file.read_bytes() if file.is_file() else str(file).encode()
     return f"{name}@{hashlib.sha256(text + function.__module__.encode()).hexdigest()[:16]}"
+
+
+def takes_functions(formula: Any) -> bool:
+    """Whether a registered formula has the third argument."""
+    return bool(formula.py_func.__code__.co_argcount == 3)
 
 
 @dataclass(frozen=True)
@@ -171,18 +177,22 @@ def coefficients(mode):
     return lambda mode, common, table, ntypes, types_i, slot_types, j: common
 
 
+@njit(**INLINED)
+def within(mode, r2, c, allowed, values):
+    """Energy and force / r where a pair is nearer than its cutoff and allowed, else 0."""
+    near = (r2 < c[0]) & allowed
+    nought = simd.splat(real_of(mode, 0.0), LANES)
+    return simd.where(near, values[0], nought), simd.where(near, values[1], nought)
+
+
 @variant
 def evaluate(mode):
     """Energy and force / r of the sixteen pairs, 0 beyond the cutoff and in lanes not allowed."""
-    formula, zero = FORMULAS[mode.formula], mode.real(0.0)
-
-    def evaluate(mode, r2, c, allowed):
-        near = (r2 < c[0]) & allowed
-        e, fr = formula(r2, c)
-        nought = simd.splat(zero, LANES)
-        return simd.where(near, e, nought), simd.where(near, fr, nought)
-
-    return evaluate
+    formula = FORMULAS[mode.formula]
+    if takes_functions(formula):
+        return lambda mode, table, r2, c, allowed: within(mode, r2, c, allowed,
+                                                          formula(r2, c, table))
+    return lambda mode, table, r2, c, allowed: within(mode, r2, c, allowed, formula(r2, c))
 
 
 @variant
@@ -348,7 +358,7 @@ def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types,
             r2 = squared_length(mode, simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)), unit2)
             c = coefficients(mode, common, table, ntypes, types_i, slot_types, j)
             allowed = listed(mode, masks, k) & real_atoms(mode, slots_i, slots, j)
-            e, fr = evaluate(mode, r2, c, allowed)
+            e, fr = evaluate(mode, table, r2, c, allowed)
             gx, gy, gz = dx * fr, dy * fr, dz * fr
             overflow = out_of_range(mode, overflow, gx, gy, gz, limit)
             qx = summand(mode, gx, per_f)
@@ -369,7 +379,7 @@ def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types,
             r2 = squared_length(mode, simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)), unit2)
             c = coefficients(mode, common, table, ntypes, types_i, slot_types, j)
             allowed = listed_own(mode, own_masks, i - first) if own else listed(mode, masks, k)
-            e, fr = evaluate(mode, r2, c, allowed & real_atoms(mode, slots_i, slots, j))
+            e, fr = evaluate(mode, table, r2, c, allowed & real_atoms(mode, slots_i, slots, j))
             gx, gy, gz = dx * fr, dy * fr, dz * fr
             overflow = out_of_range(mode, overflow, gx, gy, gz, limit)
             fx = fx + summand(mode, gx, per_f)
@@ -428,16 +438,21 @@ class PairKernel:
     scale : typical energy / length, a power of two; deterministic sums resolve 2^-36 of it
     precision : double, mixed or single
     deterministic : whether sums are those of integers
+    functions : (n,) float64, tabulated functions, to be found behind the coefficients
     """
 
     def __init__(self, formula: str, table: NDArray[np.float64], cutoff: float, scale: float,
-                 precision: str, deterministic: bool):
+                 precision: str, deterministic: bool,
+                 functions: NDArray[np.float64] | None = None):
         self.single = precision != "double"
         self.single_sums = precision == "single"
         self.deterministic = deterministic
         self.formula = formula
         self.ntypes, _, self.ncoefficients = table.shape
-        self.table = table.reshape(-1).astype(np.float32 if self.single else np.float64)
+        flat = table.reshape(-1)
+        if functions is not None:
+            flat = np.concatenate([flat, functions])
+        self.table = flat.astype(np.float32 if self.single else np.float64)
         self.unit = 2.0 ** (np.floor(np.log2(cutoff)) - POSITION_BITS) if self.single else 1.0
         self.quantum = scale * 2.0**-GRID_BITS
         self.energy_quantum = self.quantum * 2.0 ** np.floor(np.log2(cutoff))    # and of virials

@@ -1,0 +1,56 @@
+"""Elementary functions of vector registers against NumPy in longer arithmetic."""
+
+import numpy as np
+import pytest
+from numba import njit
+
+from potentials import simd
+from potentials.vector_math import exp, polynomial, positive_part
+
+CUBIC = (0.5, -2.0, 0.25, 3.0)
+
+
+@njit
+def exp_of_all(x, out):
+    for k in range(0, len(x), 16):
+        simd.store(out, k, exp(simd.load(x, k, 16)))
+
+
+@njit
+def cubic_of_all(x, out):
+    for k in range(0, len(x), 16):
+        simd.store(out, k, positive_part(polynomial(simd.load(x, k, 16), CUBIC)))
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [("float64", 708.0), ("float32", 87.0)])
+def test_exp(dtype: str, largest: float) -> None:
+    rng = np.random.default_rng(1)
+    x = np.concatenate([
+        rng.uniform(-largest, largest, 40000), rng.uniform(-1, 1, 40000),
+        rng.normal(0, 1e-6, 1600), [0.0, -0.0, largest, -largest],
+        np.log(2) * (np.arange(-60, 60) + 0.5), np.zeros(4)])  # fmt: skip
+    x = np.resize(x, len(x) // 16 * 16).astype(dtype)
+    out = np.empty_like(x)
+    exp_of_all(x, out)
+    exact = np.exp(x.astype(np.longdouble))
+    errors = abs(out - exact) / np.spacing(exact.astype(dtype))
+    assert errors.max() < 1.0 and (out[x == 0] == 1).all()
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [("float64", 708.0), ("float32", 87.0)])
+def test_exp_beyond_its_range_is_finite(dtype: str, largest: float) -> None:
+    x = np.array([1e30, 2 * largest, -2 * largest, -1e30] * 4, dtype)
+    out = np.empty_like(x)
+    exp_of_all(x, out)
+    ends = np.exp(np.array([largest, largest, -largest, -largest] * 4))
+    np.testing.assert_allclose(out, ends, rtol=1e-14 if dtype == "float64" else 2e-6)
+    assert (out >= np.finfo(dtype).tiny).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_polynomials(dtype: str) -> None:
+    x = np.random.default_rng(2).normal(size=64).astype(dtype)
+    out = np.empty_like(x)
+    cubic_of_all(x, out)
+    expected = np.maximum(np.polynomial.polynomial.polyval(x.astype(float), CUBIC), 0)
+    np.testing.assert_allclose(out, expected, atol=30 * np.finfo(dtype).eps)
