@@ -33,10 +33,9 @@ def potential_identity(deck: Deck, ntypes: int) -> dict[str, Any]:
     """
     facts: dict[str, Any] = {"style": deck.potential.style, "ntypes": ntypes,
                              "parameters": deck.potential.parameters}
-    named = deck.potential_keys().get("file", [])
-    names = [named] if isinstance(named, str) else [*named]
     own = file_of(deck.potential_style)
     try:
+        names = deck.potential_files()
         paths = [find_file(name) for name in ([*names, own] if own else names)]
         hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     except (FileError, OSError) as error:

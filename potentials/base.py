@@ -6,7 +6,8 @@ it may hand values of owned atoms to their ghosts, and what it has added to ghos
 owners (`Exchange`).  What it needs of the engine it declares:
 
     cutoff       range of the interaction of a site; the halo is wider by the engine's skin
-    lists        the neighbours it wants: clusters, or half or full lists of single atoms
+    lists        the neighbours it wants: clusters, or half or full lists of single atoms; a sum
+                 of potentials may want several, as in clusters+half
     precisions   which of double, mixed, single, bf16 it can do
     known        what it does not claim, e.g. {"continuous_energy": "not shifted at the cutoff"};
                  the engine asks it for "ranks" (more than one) and "deterministic"
@@ -76,6 +77,10 @@ class PairList(Protocol):
     @property
     def rows(self) -> Sequence[Rows]:
         """Lists of single atoms, one a chunk, for a potential that wants them."""
+        ...
+
+    def rows_of(self, form: str) -> Sequence[Rows]:
+        """The same of one form, where several are wanted."""
         ...
 
     def coordinates(self, x: NDArray[np.float64]) -> NDArray[np.float64]:

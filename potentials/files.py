@@ -173,6 +173,12 @@ class Reader:
             raise self.error(f"{what} is {word}: must be greater than 0")
         return value
 
+    def ended(self) -> bool:
+        """Whether there are no words left."""
+        mark = self.comment or "\n"
+        return not self._left and not any(text.partition(mark)[0].strip()
+                                          for text in self.lines[self.at:])
+
     def at_end(self) -> None:
         """Raise FileError if there are words left."""
         while not self._left and self.at < len(self.lines):

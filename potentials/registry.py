@@ -16,9 +16,11 @@ from potentials.ase_oracle import ase_oracle
 from potentials.base import Potential
 from potentials.eam.potential import EmbeddedAtom
 from potentials.files import FileError
+from potentials.hybrid import Hybrid
 from potentials.own_file import KINDS, kind_of
 from potentials.pair.born import BornMayerHuggins
 from potentials.pair.buck import Buckingham
+from potentials.pair.formula import PairPotential
 from potentials.pair.gauss import Gaussian
 from potentials.pair.lj import LennardJones
 from potentials.pair.lj_linear import LJSmoothLinear
@@ -33,15 +35,32 @@ from potentials.threebody.sw import StillingerWeber
 
 Factory = Callable[..., Potential]
 
+PAIR_FORMULAS: tuple[type[PairPotential], ...] = (
+    LennardJones, LJSmoothLinear, LJSmooth, Morse, Buckingham, BornMayerHuggins, Yukawa, Soft,
+    Gaussian, ZBL)
+
+
+def hybrid(ntypes: int, *, part: Sequence[Mapping[str, Any]],
+           species: Sequence[str] = ()) -> Potential:
+    """Potentials of which each acts on pairs of types of its own."""
+    return Hybrid.from_options(ntypes, part, species, "hybrid", make_potential)
+
+
+def overlay(ntypes: int, *, part: Sequence[Mapping[str, Any]],
+            species: Sequence[str] = ()) -> Potential:
+    """The sum of potentials."""
+    return Hybrid.from_options(ntypes, part, species, "hybrid/overlay", make_potential)
+
+
 STYLES: dict[str, Factory] = {
-    **{formula.style: formula.factory() for formula in (
-        LennardJones, LJSmoothLinear, LJSmooth, Morse, Buckingham, BornMayerHuggins, Yukawa, Soft,
-        Gaussian, ZBL)},
+    **{formula.style: formula.factory() for formula in PAIR_FORMULAS},
     "eam": EmbeddedAtom.eam,
     "eam/alloy": EmbeddedAtom.alloy,
     "eam/fs": EmbeddedAtom.finnis_sinclair,
     "sw": StillingerWeber.from_options,
     "snap": SNAP.from_options,
+    "hybrid": hybrid,
+    "hybrid/overlay": overlay,
 }
 FROM_FILES: dict[str, Callable[[str], Factory]] = {"python": own_pair, "ase": ase_oracle}
 ENTRY_POINTS = "mdapp.potentials"

@@ -182,7 +182,23 @@ class Deck(Section):
 
     def potential_keys(self) -> dict[str, Any]:
         """The keys of the potential, with `file` as a path from here where it is in the folder."""
-        keys = self.potential.parameters
+        keys = self._with_paths(self.potential.parameters)
+        if isinstance(keys.get("part"), list):
+            keys["part"] = [self._with_paths(part) if isinstance(part, dict) else part
+                            for part in keys["part"]]
+        return keys
+
+    def potential_files(self) -> list[str]:
+        """The files of the potential and of its parts, as paths from here where they are there."""
+        keys = self.potential_keys()
+        parts = [p for p in keys.get("part", []) if isinstance(p, dict)] if isinstance(
+            keys.get("part"), list) else []
+        named = [table["file"] for table in (keys, *parts) if "file" in table]
+        return [name for names in named
+                for name in (names if isinstance(names, list) else [names])]
+
+    def _with_paths(self, table: dict[str, Any]) -> dict[str, Any]:
+        keys = dict(table)
         if "file" in keys:
             keys["file"] = files_beside(keys["file"], self.path(""))
         return keys

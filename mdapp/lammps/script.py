@@ -13,7 +13,7 @@ from typing import Any
 
 from mdapp.errors import InputError
 from mdapp.lammps.command import Command
-from mdapp.lammps.pair import PairStyle
+from mdapp.lammps.pair_base import PairStyle
 from mdapp.lammps.variables import Variables
 from mdapp.model.crystal import Lattice
 from mdapp.model.units import UNITS

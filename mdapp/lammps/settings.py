@@ -87,6 +87,9 @@ def pair_style(script: Script, command: Command) -> None:
     """Start the potential; pair_coeff and pair_modify add to it."""
     if script.pair is not None:
         raise command.error("there is a pair style already, and mdapp has one a run")
+    if "zbl" in command.args and script.units != "metal":
+        raise command.error(f"zbl knows eV and Angstrom, not the units {script.units}; give "
+                            "'units metal'")
     script.pair = PairStyles.make(command)
 
 

@@ -51,8 +51,8 @@ COMMANDS: dict[str, Supported] = {
     "mass": Supported(atoms.mass, "mass TYPES VALUE", BOX),
     "velocity": Supported(atoms.velocity, "velocity all create T SEED [dist uniform|gaussian] "
                           "[mom yes|no] [rot yes|no] [loop all|geom] [sum no]", ATOMS),
-    "pair_style": Supported(settings.pair_style, "pair_style lj/cut RC"),
-    "pair_coeff": Supported(settings.pair_coeff, "pair_coeff TYPES TYPES EPSILON SIGMA [RC]", BOX),
+    "pair_style": Supported(settings.pair_style, "pair_style STYLE ..."),
+    "pair_coeff": Supported(settings.pair_coeff, "pair_coeff TYPES TYPES ...", BOX),
     "pair_modify": Supported(settings.pair_modify, "pair_modify [shift yes|no] "
                              "[mix geometric|arithmetic|sixthpower] [tail no]"),
     "neighbor": Supported(settings.neighbor, "neighbor SKIN bin"),

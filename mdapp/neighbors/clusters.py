@@ -98,8 +98,9 @@ class ClusterList:
     chunks : one a thread
     reach : distance up to which pairs are listed, cutoff + skin
     exact : whether only pairs within reach at the build may act
-    form : clusters, or half or full: rows of single atoms are wanted as well, see atom_lists.py
-    rows : these, one a chunk
+    form : clusters, or half or full: rows of single atoms are wanted as well, see atom_lists.py;
+        several are joined by plus signs
+    rows : these, one a chunk; of several forms those of the last
     """
 
     reach: float
@@ -111,6 +112,7 @@ class ClusterList:
     nclusters: int = 0
     chunks: list[Chunk] = field(default_factory=list)
     rows: list[Rows] = field(default_factory=list)
+    _rows: dict[str, list[Rows]] = field(default_factory=dict)
     _packed: dict[str, NDArray] = field(default_factory=dict)
     _pool: ThreadPoolExecutor | None = None
 
@@ -170,11 +172,16 @@ class ClusterList:
                     return chunk
                 chunk.grow(used)
 
-        self.chunks, self.rows = [], []            # the old lists go before the new ones come
+        self.chunks, self.rows, self._rows = [], [], {}   # old lists go before the new ones come
         self.chunks = list(self.each(search, range(self.threads)))
-        if self.form != CLUSTERS:
-            self.rows = list(self.each(lambda c: expand(c, self.slot_atom, self.form),
-                                       self.chunks))
+        for form in self.form.split("+"):
+            if form != CLUSTERS:
+                self.rows = self._rows[form] = list(self.each(
+                    lambda c, form=form: expand(c, self.slot_atom, form), self.chunks))
+
+    def rows_of(self, form: str) -> list[Rows]:
+        """Rows of one of several forms, one a chunk; none of clusters."""
+        return self._rows.get(form, [])
 
     def each(self, work: Callable, items: Iterable) -> Iterable:
         """work(item) of all items, in as many threads as the list has; kernels release the GIL."""
@@ -216,7 +223,7 @@ class ClusterList:
         """Memory of the lists and the packed copies."""
         lists = sum(array.nbytes for c in self.chunks
                     for array in (c.start, c.middle, c.partners, c.masks, c.own_masks))
-        lists += sum(rows.nbytes for rows in self.rows)
+        lists += sum(rows.nbytes for form in self._rows.values() for rows in form)
         return lists + self.slot_atom.nbytes + sum(b.nbytes for b in self._packed.values())
 
     @property

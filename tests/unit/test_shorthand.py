@@ -87,7 +87,7 @@ def test_species_go_with_a_style_that_does_not_take_them() -> None:
     ("lj/cut:", "epsilon has no value"),
     ("lj/cut:epsilon=1,,sigma=2", "epsilon has no value"),
     ("lj/cut:epsilon=1:2", "'2' needs a key"),
-    ("lj/cut:1:2:3:4:5:6:7", "too many values; the style takes epsilon"),
+    ("lj/cut:1:2:3:4:5:6:7:8", "too many values; the style takes epsilon"),
     ("lj/cut:epsilon='1", "a quote is not closed"),
     ("lj/cut:epsilon=nan", "must be a finite number"),
     ("lj/cut:epsilon=1e999", "must be a finite number"),

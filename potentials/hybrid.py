@@ -1,0 +1,158 @@
+"""Sums of potentials: `hybrid/overlay`, and `hybrid` where each pair of types belongs to one.
+
+A part is a potential like any other, made from a table `[[potential.part]]` with its own style and
+keys. The engine gives the sum lists that reach as far as the farthest part wants, in every form
+that a part wants; each part tests its own cutoff. Forces, energies and virials are added in the
+order of the parts, so that deterministic parts have a deterministic sum. Which pairs of types a
+formula acts on is its own key, `only`; potentials that are no pair formulas act on all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from potentials.base import Exchange, Kernel, PairList, Potential, Result, Rows, Want
+from potentials.pair.formula import PairPotential
+
+Make = Callable[[str, Mapping[str, Any], int, Sequence[str]], Potential]
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """A sum of parts; see potentials.base.Potential."""
+
+    parts: tuple[Potential, ...]
+    ntypes: int
+    style: str
+
+    @property
+    def cutoff(self) -> float:
+        """The longest of the parts."""
+        return max(part.cutoff for part in self.parts)
+
+    @property
+    def lists(self) -> str:
+        """The forms that the parts want, joined by plus signs."""
+        return "+".join(sorted({part.lists for part in self.parts}))
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Those that all parts have."""
+        return tuple(p for p in self.parts[0].precisions
+                     if all(p in part.precisions for part in self.parts))
+
+    @property
+    def known(self) -> Mapping[str, str]:
+        """What any of the parts does not claim."""
+        return {key: f"{part.style}: {text}" for part in self.parts
+                for key, text in part.known.items()}
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of all parts."""
+        return tuple(name for part in self.parts for name in getattr(part, "files", ()))
+
+    @classmethod
+    def from_options(cls, ntypes: int, part: object, species: Sequence[str], style: str,
+                     make: Make) -> Hybrid:
+        """From the tables of the parts; `make` makes a potential of one.
+
+        Raises
+        ------
+        ValueError : a table cannot be used, or, of `hybrid`, a pair of types has no part or several
+        """
+        if (not isinstance(part, Sequence) or isinstance(part, str) or not part
+                or not all(isinstance(table, Mapping) for table in part)):
+            raise ValueError(f"part = {part!r}: must be a list of tables, [[potential.part]]")
+        made = []
+        for k, table in enumerate(part, 1):
+            keys = {key: value for key, value in table.items() if key != "style"}
+            own = table.get("style")
+            if not isinstance(own, str) or own in ("hybrid", "hybrid/overlay"):
+                raise ValueError(f"part {k}: style = {own!r}: must be a potential that is no sum")
+            try:
+                made.append(make(own, keys, ntypes, species))
+            except ValueError as error:
+                raise ValueError(f"part {k}: {error}") from None
+        if style == "hybrid":
+            refuse_shared_pairs(made, ntypes)
+        return cls(tuple(made), ntypes, style)
+
+    def compiled(self, precision: str, deterministic: bool = False) -> HybridKernel:
+        """The kernels of the parts for one precision."""
+        kernels = [part.compiled(precision, deterministic, self.cutoff)
+                   if isinstance(part, PairPotential) else part.compiled(precision, deterministic)
+                   for part in self.parts]
+        return HybridKernel(kernels, [part.lists for part in self.parts])
+
+
+def refuse_shared_pairs(parts: Sequence[Potential], ntypes: int) -> None:
+    """Raise ValueError for a pair of types on which no part acts, or more than one."""
+    count = np.zeros((ntypes, ntypes), np.int64)
+    for part in parts:
+        count += part.rc > 0 if isinstance(part, PairPotential) else 1
+    for i, j in np.argwhere(np.triu(count != 1)):
+        raise ValueError(f"types {i + 1} {j + 1} belong to {count[i, j]} parts, and of hybrid each "
+                         "pair of types belongs to one: name its pairs in `only` of each part, or "
+                         "take hybrid/overlay, which adds the parts")
+
+
+@dataclass(frozen=True)
+class OneForm:
+    """A list as a part wants it: the rows are those of its form."""
+
+    pairs: PairList
+    form: str
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.pairs, name)
+
+    @property
+    def rows(self) -> Sequence[Rows]:
+        """Rows of the form."""
+        return self.pairs.rows_of(self.form)
+
+
+class HybridKernel:
+    """Kernels whose results are added; see potentials.base.Kernel.
+
+    Parameters
+    ----------
+    kernels : of the parts
+    forms : of the lists that they want
+    """
+
+    def __init__(self, kernels: Sequence[Kernel], forms: Sequence[str]):
+        self.kernels, self.forms = kernels, forms
+        self._forces: NDArray[np.float64] = np.empty((0, 3))
+
+    def compute(self, x: NDArray[np.float64], type_: NDArray[np.int32], nlocal: int,
+                pairs: PairList, f: NDArray[np.float64], want: Want, exchange: Exchange
+                ) -> Result:
+        """Forces to f[:nlocal], and what `want` asks for; see potentials.base.Kernel.compute."""
+        if self._forces.shape != f.shape:
+            self._forces = np.empty_like(f)
+        results = []
+        for k, (kernel, form) in enumerate(zip(self.kernels, self.forms, strict=True)):
+            own = self._forces if k else f
+            results.append(kernel.compute(x, type_, nlocal, OneForm(pairs, form), own, want,
+                                          exchange))
+            if k:
+                f[:nlocal] += own[:nlocal]
+        return total(results)
+
+
+def total(results: Sequence[Result]) -> Result:
+    """The sum of results, each number that all of them have."""
+    first, *others = results
+    for other in others:
+        first.energy += other.energy
+        for name in ("virial", "energies", "virials"):
+            mine, theirs = getattr(first, name), getattr(other, name)
+            setattr(first, name, None if mine is None or theirs is None else mine + theirs)
+    return first
