@@ -196,6 +196,64 @@ def test_which_pairs_are_mixed(load, lines, unmixed):
     assert [tuple(pair["types"]) for pair in pairs] == unmixed
 
 
+def of_pairs(text):
+    """The script SETUP with other forces."""
+    lines = [line for line in SETUP.splitlines() if not line.startswith("pair")]
+    return "\n".join([*lines, text, "run 0", ""]).replace("units lj", "units metal")
+
+
+def test_numbers_of_pair_formulas(load):
+    deck = load(of_pairs("pair_style born 6.0\npair_coeff * * 0.2 0.3 2.0 1.0 -0.5\n"
+                         "pair_coeff 1 2 0.3 0.3 2.0 1.0 -0.5 5.0"))
+    assert deck.potential.parameters == {
+        "a": 0.2, "rho": 0.3, "sigma": 2.0, "c": 1.0, "d": -0.5, "rc": 6.0, "shift": False,
+        "pair": [{"types": [1, 2], "a": 0.3, "rho": 0.3, "sigma": 2.0, "c": 1.0, "d": -0.5,
+                  "rc": 5.0}]}
+    deck = load(of_pairs("pair_style zbl 1 2\npair_coeff 1 1 29 29\npair_coeff 2 2 28 28"))
+    assert deck.potential.parameters == {"z": [29.0, 28.0], "inner": 1.0, "outer": 2.0}
+
+
+def test_hybrid_styles(load):
+    deck = load(of_pairs(
+        "pair_style hybrid gauss 2.0 gauss 3.0 zbl 1 2\npair_coeff * * gauss 2 1 1\n"
+        "pair_coeff 1 2 zbl 29 28\npair_coeff 2 2 gauss 1 4 1 2.5"))
+    assert deck.potential.style == "hybrid"
+    assert deck.potential.parameters["part"] == [
+        {"style": "gauss", "shift": False, "only": [[2, 2]],
+         "pair": [{"types": [2, 2], "a": 4.0, "b": 1.0, "rc": 2.5}]},
+        {"style": "gauss", "shift": False, "only": [[1, 1]],
+         "pair": [{"types": [1, 1], "a": 1.0, "b": 1.0, "rc": 3.0}]},
+        {"style": "zbl", "z": [29.0, 28.0], "inner": 1.0, "outer": 2.0, "only": [[1, 2]]}]
+
+
+@pytest.mark.parametrize("text, words", [
+    ("pair_style morse", ["wrong number of arguments", "pair_style morse RC"]),
+    ("pair_style yukawa -1 2", ["kappa is -1", "at least 0"]),
+    ("pair_style zbl 2 1", ["0 < INNER < OUTER"]),
+    ("pair_style morse 2\npair_coeff * * 1 1", ["D0 ALPHA R0 [RC]"]),
+    ("pair_style morse 2\npair_coeff 1 1 1 1 1\npair_coeff 2 2 1 1 1",
+     ["no coefficients for types 1 2", "pair_coeff 1 2 D0 ALPHA R0"]),
+    ("pair_style soft 2\npair_coeff * * 1\npair_modify shift yes", ["soft", "mix geometric"]),
+    ("pair_style morse 2\npair_modify mix geometric", ["of morse mdapp has shift yes|no"]),
+    ("pair_style zbl 1 2\npair_coeff 1 2 1 1\npair_coeff 2 2 3 3", ["atomic number 1 already"]),
+    ("pair_style zbl 1 2\npair_coeff 1 1 1 1", ["no atomic number for type 2"]),
+    ("pair_style hybrid lj/cu 2", ["did you mean lj/cut?"]),
+    ("pair_style hybrid", ["an argument is missing"]),
+    ("pair_style hybrid soft 2\npair_coeff 1 1 lj/cut 1 1", ["style 'lj/cut'"]),
+    ("pair_style hybrid soft 2 soft 3\npair_coeff 1 1 soft 3 1", ["there are 2 of soft"]),
+    ("pair_style hybrid soft 2 gauss 2\npair_coeff * * soft 1", ["no coefficients for gauss"]),
+    ("pair_style hybrid soft 2\npair_coeff 1 1 soft 1", ["no coefficients for types 1 2"]),
+])
+def test_what_is_refused_of_pair_styles(refuse, text, words):
+    shown = refuse(of_pairs(text))
+    assert all(word in shown for word in words), shown
+
+
+def test_zbl_has_its_own_units(refuse):
+    shown = refuse(of_pairs("pair_style hybrid/overlay zbl 1 2").replace("metal", "lj"))
+    assert "zbl knows eV and Angstrom" in shown and "units metal" in shown
+
+
 def test_a_custom_lattice(load):
     deck = load(SETUP.replace("lattice fcc 0.8442", "lattice custom 1.0 a2 0 2 0 basis 0 0 0 &\n"
                               "basis 0.5 0.25 0.5 orient x 0 1 0 orient y -1 0 0")
