@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from potentials.base import Exchange, Kernel, PairList, Potential, Result, Rows, Want
 from potentials.pair.formula import PairPotential
+from potentials.pair.own import OwnPair
 
 Make = Callable[[str, Mapping[str, Any], int, Sequence[str]], Potential]
 
@@ -85,10 +86,13 @@ class Hybrid:
 
     def compiled(self, precision: str, deterministic: bool = False) -> HybridKernel:
         """The kernels of the parts for one precision."""
-        kernels = [part.compiled(precision, deterministic, self.cutoff)
-                   if isinstance(part, PairPotential) else part.compiled(precision, deterministic)
-                   for part in self.parts]
-        return HybridKernel(kernels, [part.lists for part in self.parts])
+        def kernel(part: Potential) -> Kernel:
+            if isinstance(part, (PairPotential, OwnPair)):
+                return part.compiled(precision, deterministic, self.cutoff)
+            return part.compiled(precision, deterministic)
+
+        return HybridKernel([kernel(part) for part in self.parts],
+                            [part.lists for part in self.parts])
 
 
 def refuse_shared_pairs(parts: Sequence[Potential], ntypes: int) -> None:

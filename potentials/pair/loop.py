@@ -54,9 +54,11 @@ def pair_formula(name: str, coefficients: Callable[..., Any] | None = None
     It is written in plain arithmetic and called with registers of sixteen pairs.  The first
     coefficient is the squared cutoff, which the loop tests; beyond it whatever the formula
     returns is dropped.  A function of a third argument gets the flat table of all coefficients,
-    behind which there may be tabulated functions to look up.  Its attribute `formula` is the name for `PairKernel`: that of the
-    argument, and outside this package also a hash of its file, since compiled loops that are
-    kept on disk know a formula by nothing but this name.
+    behind which there may be tabulated functions to look up.
+
+    Its attribute `formula` is the name for `PairKernel`: that of the argument, and outside this
+    package also a hash of its file, since compiled loops that are kept on disk know a formula by
+    nothing but this name.
 
     Parameters
     ----------

@@ -72,9 +72,10 @@ class OwnPair:
         """Number of atom types."""
         return len(self.table)
 
-    def compiled(self, precision: str, deterministic: bool = False) -> PairKernel:
-        """The kernel for one of `precisions`."""
-        return PairKernel(self.formula, self.table, self.cutoff, FORCE_SCALE, precision,
+    def compiled(self, precision: str, deterministic: bool = False, span: float = 0.0
+                 ) -> PairKernel:
+        """The kernel for one of `precisions`; span: cutoff of the lists, where it is longer."""
+        return PairKernel(self.formula, self.table, max(self.cutoff, span), FORCE_SCALE, precision,
                           deterministic)
 
 
