@@ -52,6 +52,8 @@ def overlay(ntypes: int, *, part: Sequence[Mapping[str, Any]],
     return Hybrid.from_options(ntypes, part, species, "hybrid/overlay", make_potential)
 
 
+hybrid.makes = overlay.makes = Hybrid  # type: ignore[attr-defined]
+
 STYLES: dict[str, Factory] = {
     **{formula.style: formula.factory() for formula in PAIR_FORMULAS},
     "eam": EmbeddedAtom.eam,

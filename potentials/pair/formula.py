@@ -185,6 +185,7 @@ class PairPotential:
                  for name, default in cls.keys().items()]
         make.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [kinds("ntypes", kinds.POSITIONAL_OR_KEYWORD), *words])
+        make.makes = cls  # type: ignore[attr-defined]
         return make
 
 

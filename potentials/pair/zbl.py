@@ -8,8 +8,8 @@ With t = r - inner, S is a constant C for t < 0 and C + A t^3 / 3 + B t^4 / 4 be
 make the energy and its first two derivatives vanish at `outer`. `coulomb` is k = e^2 / (4 pi eps0),
 by default in eV Angstrom with the value of LAMMPS's metal units. Lengths are Angstrom always.
 
-J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in Matter (1985), doi
-10.1007/978-1-4615-8103-1_3; the switching as in https://docs.lammps.org/pair_zbl.html.
+J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in Matter (1985),
+doi 10.1007/978-1-4615-8103-1_3; the switching as in https://docs.lammps.org/pair_zbl.html.
 """
 
 from __future__ import annotations
