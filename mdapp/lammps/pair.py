@@ -120,24 +120,21 @@ class Descriptors(Elements):
     """`pair_style snap` with `pair_coeff * * FILE.snapcoeff FILE.snapparam ELEMENT...`."""
 
     WORDS = "FILE.snapcoeff FILE.snapparam ELEMENT..."
+
     def coeff(self, command: Command, type_count: int) -> None:
         """Take the two files and the elements."""
         if tuple(command.args[:2]) != ("*", "*") or len(command.args) < 4:
             raise command.error(f"must be 'pair_coeff * * {self.WORDS}'")
         self._take(command, list(command.args[2:4]), list(command.args[4:]), type_count)
-def _positive(command: Command, k: int, what: str) -> float:
-    value = command.number(k)
-    if value <= 0:
-        raise command.error(f"{what} is {value:g}: it must be greater than 0")
-    return value
+
+
 class PairStyles:
     """The pair styles that a script may use, by name."""
 
     KNOWN: ClassVar[dict[str, Callable[[Command], PairStyle]]] = {
-        "lj/cut": LJCut, "eam": Funcfl, "eam/alloy": Elements, "eam/fs": Elements,
-        "sw": Elements, "snap": Descriptors}
         **dict.fromkeys(FORMS, PairFormula), "zbl": ZBLStyle,
-        "eam": Funcfl, "eam/alloy": Elements, "eam/fs": Elements, "sw": Elements}
+        "eam": Funcfl, "eam/alloy": Elements, "eam/fs": Elements, "sw": Elements,
+        "snap": Descriptors}
     SUMS = ("hybrid", "hybrid/overlay")
     ACCELERATED = ("opt", "omp", "intel", "gpu", "kk")
 
