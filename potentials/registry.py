@@ -28,6 +28,7 @@ from potentials.pair.lj_smooth import LJSmooth
 from potentials.pair.morse import Morse
 from potentials.pair.own import own_pair
 from potentials.pair.soft import Soft
+from potentials.pair.tabulated import Tabulated
 from potentials.pair.yukawa import Yukawa
 from potentials.pair.zbl import ZBL
 from potentials.snap.potential import SNAP
@@ -37,7 +38,7 @@ Factory = Callable[..., Potential]
 
 PAIR_FORMULAS: tuple[type[PairPotential], ...] = (
     LennardJones, LJSmoothLinear, LJSmooth, Morse, Buckingham, BornMayerHuggins, Yukawa, Soft,
-    Gaussian, ZBL)
+    Gaussian, ZBL, Tabulated)
 
 
 def hybrid(ntypes: int, *, part: Sequence[Mapping[str, Any]],

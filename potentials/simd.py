@@ -609,6 +609,12 @@ def truncated(typingctx, a):
 
 
 @intrinsic
+def converted(typingctx, a, like):
+    """Integer lanes as those of a floating-point vector."""
+    return like(a, like), lambda context, builder, sig, args: _convert(builder, args[0], a, like)
+
+
+@intrinsic
 def smaller(typingctx, a, b):
     """The smaller of two lanes."""
     def codegen(context, builder, sig, args):

@@ -188,6 +188,53 @@ class ZBLStyle(PairStyle):
                 "only": [list(pair) for pair in sorted(pairs)]}
 
 
+class TableStyle(PairStyle):
+    """`pair_style table linear|spline N` with `pair_coeff I J FILE SECTION [RC]`."""
+
+    def __init__(self, command: Command) -> None:
+        command.expect(3)
+        self.command = command
+        self.interpolation = command.choice(1, ("linear", "spline"), "interpolation")
+        self.points = command.integer(2)
+        self.file = ""
+        self.pairs: dict[tuple[int, int], dict[str, Any]] = {}
+
+    def coeff(self, command: Command, type_count: int) -> None:
+        """Set the section of the pairs i <= j that the two ranges of types select."""
+        command.expect(4, 5)
+        if self.file not in ("", command.at(2)):
+            raise command.unsupported(f"a second file {command.at(2)}",
+                                      f"put all sections into one file, {self.file}")
+        self.file = command.at(2)
+        values: dict[str, Any] = {"section": command.at(3)}
+        if len(command.args) == 5:
+            values["rc"] = command.number(4)
+        for pair in selected_pairs(command, type_count):
+            self.pairs[pair] = values
+
+    def modify(self, command: Command) -> None:
+        """Refuse: a table is what its file says."""
+        raise command.unsupported(f"pair_modify {command.at(0)}",
+                                  "pair_style table has nothing to modify")
+
+    def table(self, type_count: int) -> dict[str, Any]:
+        """The sections of all pairs."""
+        every = {(i, j) for i in range(1, type_count + 1) for j in range(i, type_count + 1)}
+        for i, j in sorted(every - set(self.pairs)):
+            raise self.command.error(f"no section for types {i} {j}; give "
+                                     f"'pair_coeff {i} {j} FILE SECTION'")
+        return self._of(every)
+
+    def table_of(self, pairs: set[tuple[int, int]], type_count: int) -> dict[str, Any]:
+        """The table as a part of a sum, which acts on these pairs and no others."""
+        return self._of(pairs) | {"only": [list(pair) for pair in sorted(pairs)]}
+
+    def _of(self, pairs: set[tuple[int, int]]) -> dict[str, Any]:
+        return {"style": "table", "file": self.file, "points": self.points,
+                "interpolation": self.interpolation,
+                "pair": [{"types": list(p), **self.pairs[p]} for p in sorted(pairs)]}
+
+
 def selected_pairs(command: Command, type_count: int) -> list[tuple[int, int]]:
     """The pairs i <= j that the first two words select."""
     first, second = command.types(0, type_count), command.types(1, type_count)

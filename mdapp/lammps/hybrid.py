@@ -15,10 +15,10 @@ from dataclasses import replace
 from typing import Any
 
 from mdapp.lammps.command import Command
-from mdapp.lammps.formulas import PairFormula, ZBLStyle, selected_pairs
+from mdapp.lammps.formulas import PairFormula, TableStyle, ZBLStyle, selected_pairs
 from mdapp.lammps.pair_base import PairStyle
 
-Formula = (PairFormula, ZBLStyle)
+Formula = (PairFormula, ZBLStyle, TableStyle)
 
 
 class HybridStyle(PairStyle):

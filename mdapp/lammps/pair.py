@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mdapp.lammps.command import Command
-from mdapp.lammps.formulas import FORMS, PairFormula, ZBLStyle
+from mdapp.lammps.formulas import FORMS, PairFormula, TableStyle, ZBLStyle
 from mdapp.lammps.hybrid import HybridStyle
 from mdapp.lammps.pair_base import PairStyle
 from potentials.registry import PotentialError, make_potential
@@ -132,7 +132,7 @@ class PairStyles:
     """The pair styles that a script may use, by name."""
 
     KNOWN: ClassVar[dict[str, Callable[[Command], PairStyle]]] = {
-        **dict.fromkeys(FORMS, PairFormula), "zbl": ZBLStyle,
+        **dict.fromkeys(FORMS, PairFormula), "zbl": ZBLStyle, "table": TableStyle,
         "eam": Funcfl, "eam/alloy": Elements, "eam/fs": Elements, "sw": Elements,
         "snap": Descriptors}
     SUMS = ("hybrid", "hybrid/overlay")

@@ -16,16 +16,18 @@ from potentials.registry import make_potential
 from tests.twins.systems import lattice
 from tests.unit.test_lj import types_of
 
-CASES = json.loads((Path(__file__).parent / "inputs" / "pair_styles.json").read_text())
+INPUTS = Path(__file__).parent / "inputs"
+CASES = json.loads((INPUTS / "pair_styles.json").read_text())
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_numbers_of_lammps(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     script = tmp_path / "in.pair"
+    commands = [line.replace("FOLDER", str(INPUTS)) for line in case["commands"]]
     script.write_text("\n".join([
         f"units {case['units']}", "lattice fcc 1.0", "region b block 0 3 0 3 0 3",
-        "create_box 2 b", "create_atoms 1 box", "mass * 1.0", *case["commands"],
+        "create_box 2 b", "create_atoms 1 box", "mass * 1.0", *commands,
         "fix 1 all nve", "run 0", ""]))  # fmt: skip
     deck = load_script(script)
     potential = make_potential(deck.potential.style, deck.potential_keys(), 2)
