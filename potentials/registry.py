@@ -33,6 +33,7 @@ from potentials.pair.yukawa import Yukawa
 from potentials.pair.zbl import ZBL
 from potentials.snap.potential import SNAP
 from potentials.threebody.sw import StillingerWeber
+from potentials.threebody.tersoff import Tersoff
 
 Factory = Callable[..., Potential]
 
@@ -61,6 +62,7 @@ STYLES: dict[str, Factory] = {
     "eam/alloy": EmbeddedAtom.alloy,
     "eam/fs": EmbeddedAtom.finnis_sinclair,
     "sw": StillingerWeber.from_options,
+    "tersoff": Tersoff.from_options,
     "snap": SNAP.from_options,
     "hybrid": hybrid,
     "hybrid/overlay": overlay,

@@ -134,7 +134,7 @@ class PairStyles:
     KNOWN: ClassVar[dict[str, Callable[[Command], PairStyle]]] = {
         **dict.fromkeys(FORMS, PairFormula), "zbl": ZBLStyle, "table": TableStyle,
         "eam": Funcfl, "eam/alloy": Elements, "eam/fs": Elements, "sw": Elements,
-        "snap": Descriptors}
+        "tersoff": Elements, "snap": Descriptors}
     SUMS = ("hybrid", "hybrid/overlay")
     ACCELERATED = ("opt", "omp", "intel", "gpu", "kk")
 

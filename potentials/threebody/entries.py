@@ -124,6 +124,14 @@ def read_entries(path: Path, elements: Sequence[str], fields: Sequence[str]) -> 
     return _chosen(path, tuple(elements), tuple(fields), found, names)
 
 
+def one_a_type(species: Sequence[str] | str, ntypes: int) -> list[str]:
+    """The elements, or ValueError if there is not one for each type."""
+    names = [species] if isinstance(species, str) else list(species)
+    if len(names) != ntypes:
+        raise ValueError(f"species = {names}: {ntypes} atom types need an element each")
+    return names
+
+
 def _chosen(path: Path, elements: tuple[str, ...], fields: tuple[str, ...],
             found: dict[tuple[str, ...], tuple[int, NDArray[np.float64]]], names: set[str]
             ) -> Entries:

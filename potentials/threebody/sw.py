@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from potentials.eam.passes import real_of
 from potentials.files import find_file
 from potentials.static import INLINED, variant
-from potentials.threebody.entries import Entries, read_entries
+from potentials.threebody.entries import Entries, one_a_type, read_entries
 from potentials.threebody.kernel import AtomEnergyKernel, Formula
 from potentials.threebody.loop import GEOMETRY, atom_formula, entry
 
@@ -151,14 +151,6 @@ class StillingerWeber:
         formula = Formula("sw", table_of(e), self.ntypes, self.cutoff, 3,
                           (FOUR_ZERO,) if published else ())
         return AtomEnergyKernel(formula, precision, deterministic)
-
-
-def one_a_type(species: Sequence[str] | str, ntypes: int) -> list[str]:
-    """The elements, or ValueError if there is not one for each type."""
-    names = [species] if isinstance(species, str) else list(species)
-    if len(names) != ntypes:
-        raise ValueError(f"species = {names}: {ntypes} atom types need an element each")
-    return names
 
 
 def read_sw(path: Path, elements: Sequence[str]) -> Entries:

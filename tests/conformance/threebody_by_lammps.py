@@ -41,7 +41,23 @@ Si X  Si  1.7 0.0 0.00 17.0 0.00 -0.35 0.0 0.00 0.0 0.0 0.0
 X  Si X   1.6 0.0 0.00 16.0 0.00 -0.25 0.0 0.00 0.0 0.0 0.0
 X  X  Si  1.6 0.0 0.00 16.0 0.00 -0.25 0.0 0.00 0.0 0.0 0.0
 """
-WRITTEN = {"Si.sw written here": SILICON_SW, "SiX.sw written here": MIXTURE_SW}
+# Tersoff, Phys. Rev. B 37, 6991 (1988).
+SILICON_TERSOFF = """Si Si Si 3.0 1.0 1.3258 4.8381 2.0417 0.0 22.956
+    0.33675 1.3258 95.373 3.0 0.2 3.2394 3264.7
+"""
+# Silicon of that paper with a partner that does not exist.
+MIXTURE_TERSOFF = """# m gamma lambda3 c d costheta0 n beta lambda2 B R D lambda1 A
+Si Si Si 3.0 1.0 1.3258 4.8381 2.0417 0.0 22.956 0.33675 1.3258 95.373 3.0 0.2 3.2394 3264.7
+X  X  X  1.0 0.7 0.4 500.0 12.0 -0.5 0.8 0.3 1.5 200.0 2.7 0.25 2.8 900.0
+Si X  X  3.0 0.9 1.1 4.8381 2.0417 0.1 22.956 0.33675 1.4 150.0 2.9 0.2 3.0 1700.0
+X  Si Si 3.0 0.8 0.0 500.0 12.0 -0.5 0.8 0.3 1.4 150.0 2.9 0.2 3.0 1700.0   # of one centre
+Si Si X  3.0 0.9 1.2 4.8381 2.0417 0.1 0 0 0 0 2.8 0.15 0 0
+Si X  Si 3.0 1.1 0.9 4.8381 2.0417 -0.1 0 0 0 0 3.0 0.2 0 0
+X  Si X  1.0 0.6 0.3 500.0 12.0 -0.4 0 0 0 0 2.7 0.25 0 0
+X  X  Si 3.0 0.8 0.5 500.0 12.0 -0.5 0 0 0 0 2.9 0.2 0 0
+"""
+WRITTEN = {"Si.sw written here": SILICON_SW, "SiX.sw written here": MIXTURE_SW,
+           "Si.tersoff written here": SILICON_TERSOFF, "SiX.tersoff written here": MIXTURE_TERSOFF}
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,16 @@ CASES = (
     Case("sw", "Si.sw", ("Si",), 5.0, 3),
     Case("sw", "GaN.sw", ("Ga", "N"), 4.5, 4),
     Case("sw", "CdTe.sw", ("Te", "Cd"), 6.4, 5),
+    Case("tersoff", "Si.tersoff written here", ("Si",), 5.431, 6),
+    Case("tersoff", "SiX.tersoff written here", ("Si", "X"), 5.2, 7),
+    Case("tersoff", "SiX.tersoff written here", ("X", "Si", "X"), 4.8, 8),
+    Case("tersoff", "Si.tersoff", ("Si",), 5.0, 9),
+    Case("tersoff", "SiC.tersoff", ("Si", "C"), 4.6, 10),
+    Case("tersoff", "SiCGe.tersoff", ("Ge", "Si(D)"), 5.5, 11),
+    Case("tersoff", "BNC.tersoff", ("B", "N", "C"), 3.7, 12),
+    Case("tersoff", "GaN.tersoff", ("Ga", "N"), 4.5, 13),
+    Case("tersoff", "SiC_Erhart-Albe.tersoff", ("C", "Si"), 4.5, 14),
+    Case("tersoff", "SiO.tersoff", ("Si", "O"), 5.2, 15),
 )
 
 

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conformance.threebody_by_lammps import MIXTURE_SW
+from tests.conformance.threebody_by_lammps import MIXTURE_SW, MIXTURE_TERSOFF
 from tests.mpi import cases
 from tests.mpi.test_deterministic import assert_same_bits, listed
 
-MIXTURES = {"sw": (MIXTURE_SW, ["Si", "X"], 5.2)}
+MIXTURES = {
+    "sw": (MIXTURE_SW, ["Si", "X"], 5.2),
+    "tersoff": (MIXTURE_TERSOFF, ["Si", "X"], 5.2),
+}
 LAYOUTS = [(1, None, 1), (2, None, 1), (3, None, 1), (3, [3, 1, 1], 2)]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdapp.model.box import Box
-from potentials.threebody import sw
+from potentials.threebody import sw, tersoff
 from potentials.threebody.entries import Entries
 from tests.twins.images import shifts
 from tests.twins.lj import VOIGT
@@ -83,6 +83,47 @@ def stillinger_weber(d, kind: int, kinds, entries: Entries) -> complex:
     bent = cosine - entries["costheta0"][of_angle][0]
     angles = strength * bent**2 * np.outer(decay, decay)
     return energy + np.triu(angles, 1).sum()
+
+
+def bond_orders(d, kind: int, kinds, entries: Entries) -> complex:
+    """The half of its bonds' energies that is one atom's, after Tersoff."""
+    r = np.sqrt((d**2).sum(axis=1))
+    p = {name: entries[name][kind, kinds, kinds] for name in tersoff.FIELDS}
+    t = {name: entries[name][kind][np.ix_(kinds, kinds)] for name in tersoff.FIELDS}
+    away = t["costheta0"] - (d @ d.T) / np.outer(r, r)
+    g = t["gamma"] * (1 + t["c"] ** 2 / t["d"] ** 2 - t["c"] ** 2 / (t["d"] ** 2 + away**2))
+    lengths = t["lambda3"] * (r[:, None] - r)
+    power = np.where(t["m"] == 3, lengths * lengths * lengths, lengths)
+    terms = fade(r[None], t) * g * np.exp(power)
+    np.fill_diagonal(terms, 0.0)
+    zeta = terms.sum(axis=1)
+    alone = zeta.real == 0
+    t_n = np.exp(p["n"] * np.log(np.where(alone, 1.0, p["beta"] * zeta)))
+    b = np.where(alone, 1.0, np.exp(-np.log(1 + t_n) / (2 * p["n"])))
+    repulsion = p["A"] * np.exp(-p["lambda1"] * r)
+    attraction = p["B"] * np.exp(-p["lambda2"] * r)
+    return (fade(r, p) * (repulsion - b * attraction)).sum() / 2
+
+
+def fade(r, p):
+    """1 inside R - D, 0 outside R + D."""
+    slope = (1 - np.sin(np.pi / 2 * (r - p["R"]) / p["D"])) / 2
+    return np.where(r.real < p["R"] - p["D"], 1.0, np.where(r.real < p["R"] + p["D"], slope, 0.0))
+
+
+def invented_tersoff(n: int, seed: int = 1, m: float = 3.0, lambda3: float = 1.0) -> Entries:
+    """Parameters of no element in particular, of a range up to 2."""
+    rng = np.random.default_rng(seed)
+    of_centre = {
+        "gamma": (0.5, 1.0), "c": (2.0, 5.0), "d": (0.6, 2.0), "costheta0": (-0.5, 0.2),
+        "n": (0.7, 4.0), "beta": (0.1, 0.6), "lambda3": (0.8, 1.2), "R": (1.6, 1.8),
+    }  # fmt: skip
+    of_pairs = {"lambda2": (1.2, 1.4), "B": (40.0, 50.0), "lambda1": (2.8, 3.2), "A": (200.0, 250)}
+    columns = {name: rng.uniform(*span, (n, n, n)) for name, span in of_centre.items()}
+    columns |= {name: symmetric(rng, n, *span) for name, span in of_pairs.items()}
+    columns |= {"m": np.full((n, n, n), m), "D": np.full((n, n, n), 0.2)}
+    columns["lambda3"] *= lambda3
+    return entries_of(tersoff.FIELDS, columns)
 
 
 def symmetric(rng: np.random.Generator, n: int, low: float, high: float) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from mdapp.neighbors.clusters import ClusterList
 from mdapp.neighbors.images import Images
 from potentials.base import ForceRangeError, Want
 from potentials.threebody.sw import StillingerWeber
+from potentials.threebody.tersoff import Tersoff
 from tests.twins import threebody as twins
 from tests.twins.images import ghosts
 from tests.twins.systems import SYSTEMS, System, apart, lattice
@@ -20,6 +21,12 @@ CASES = {
     "sw, other powers": (
         StillingerWeber(twins.invented_sw(2, seed=3, p=3.5, q=1.0, tol=1e-3)),
         twins.stillinger_weber,
+    ),
+    "tersoff": (Tersoff(twins.invented_tersoff(1)), twins.bond_orders),
+    "tersoff, mixture": (Tersoff(twins.invented_tersoff(2, seed=2, m=1.0)), twins.bond_orders),
+    "tersoff, no lengths": (
+        Tersoff(twins.invented_tersoff(3, seed=3, lambda3=0.0)),
+        twins.bond_orders,
     ),
 }
 # Errors of forces and energies of about 30; single precision rounds distances to 6e-8.
@@ -85,12 +92,13 @@ def test_a_liquid(name: str, precision: str, deterministic: bool, twin_of) -> No
     assert abs(result.energy - twin.energies.sum()) < bound * len(types)
 
 
+@pytest.mark.parametrize("case", ["sw, mixture", "tersoff, mixture"])
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_awkward_places(name: str) -> None:
-    potential, energy = CASES["sw, mixture"]
+def test_awkward_places(name: str, case: str) -> None:
+    potential, energy = CASES[case]
     system = apart(SYSTEMS[name]().scaled(potential.cutoff + SKIN), 0.7)
-    if len(system.x) > 150:
-        system = System(system.x[:150], system.box)
+    if len(system.x) > 80:
+        system = System(system.x[:80], system.box)
     types = types_of(system, potential.ntypes)
     twin = twins.atom_energies(
         energy, system.x, types, system.box, potential.entries, potential.cutoff
