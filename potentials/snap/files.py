@@ -35,7 +35,7 @@ class Parameters:
     ----------
     rcutfac : cutoff of two elements over the sum of their radii
     twojmax : twice the largest angular momentum
-    rfac0, rmin0 : from a distance to an angle of the 3-sphere, see neighborhood.pack
+    rfac0, rmin0 : from a distance to an angle of the 3-sphere, see potentials.snap.neighborhood
     flags : see FLAGS
     """
 
