@@ -122,7 +122,7 @@ class Tabulated(PairPotential):
         chosen: dict[tuple[int, int], tuple[str, float | None]] = {}
         if given.get("section") is not None:
             both = _named(given)
-            chosen = dict.fromkeys(np.argwhere(np.triu(acts)).tolist(), both)
+            chosen = {(int(i), int(j)): both for i, j in np.argwhere(np.triu(acts))}
         for table in tables_of(given.get("pair", ())):
             i, j = sorted(two_types("pair.types", table.get("types"), ntypes))
             for key in table:
