@@ -41,9 +41,9 @@ CRYSTAL = ('lattice = "fcc"\nconstant = 3.6\ncells = [4, 4, 4]\nbasis_types = [2
            "temperature = 2500.0")
 # Thinner than the halo along two axes: images of images.
 ROD = ('lattice = "fcc"\nconstant = 3.6\ncells = [6, 1, 1]\nbasis_types = [1, 2, 1, 1]\n'
-       "temperature = 600.0")
+       "temperature = 2500.0")
 SLAB = ('lattice = "fcc"\nconstant = 3.6\nregion = [0, 3, 0, 3, 0, 6]\nboundary = "p p f"\n'
-        "temperature = 1000.0\n"
+        "temperature = 2500.0\n"
         "fill = [{ type = 1, region = [-1, 9, -1, 9, 2.1, 4.1], basis_types = [1, 2, 1, 2] }]")
 SYSTEMS = {"crystal": CRYSTAL, "rod": ROD, "slab": SLAB}
 
