@@ -19,6 +19,8 @@ from numba.extending import intrinsic, overload
 
 from potentials import simd
 from potentials.simd import Vector, fma
+from potentials.simd.functions import call_llvm
+from potentials.simd.registers import splat_value
 from potentials.static import INLINED
 
 PER_LN2 = 1.4426950408889634
@@ -44,7 +46,7 @@ def polynomial(typingctx, x, coefficients):
                   for c in cgutils.unpack_tuple(builder, args[1])]
         total = values[-1]
         for value in values[-2::-1]:
-            total = simd._call_llvm(builder, "fma", x, [total, args[0], value])
+            total = call_llvm(builder, "fma", x, [total, args[0], value])
         return total
 
     return x(x, coefficients), codegen
@@ -62,7 +64,7 @@ def like(typingctx, x, number):
 
 def _spread(context, builder, value, vector):
     value = context.cast(builder, value, types.float64, vector.scalar)
-    return simd._splat(builder, value, vector)
+    return splat_value(builder, value, vector)
 
 
 def exp(x):

@@ -25,6 +25,7 @@ from numba import njit, types
 from potentials import simd
 from potentials.base import Want
 from potentials.static import INLINED, Static, variant
+from potentials.sums import keep_largest, real_of, summand, zero_sum
 
 BATCH = 16                # atoms whose pairs are packed together
 
@@ -52,29 +53,6 @@ class Mode(Static):
     def real(self) -> types.Float:
         """Type of the pair arithmetic."""
         return types.float32 if self.single else types.float64
-
-
-@variant
-def real_of(mode):
-    """A scalar in the precision of the pair arithmetic."""
-    real = mode.real
-    return lambda mode, value: real(value)
-
-
-@variant
-def zero_sum(mode):
-    """A zero of the type of sums."""
-    kind = types.int64 if mode.deterministic else (
-        types.float32 if mode.single_sums else types.float64)
-    return lambda mode: kind(0)
-
-
-@variant
-def summand(mode):
-    """A contribution as it is added up: itself, or a whole number of deterministic units."""
-    if mode.deterministic:
-        return lambda mode, v, per_unit: np.int64(np.rint(np.float64(v) * per_unit))
-    return lambda mode, v, per_unit: v
 
 
 @variant
@@ -363,12 +341,3 @@ def force_pass(mode, x, slot_atom, first, kept_start, kept_middle, partner, slop
         f[i, 1] += sy
         f[i, 2] += sz
     return largest
-
-
-@variant
-def keep_largest(mode):
-    """The largest component so far, where it matters."""
-    if mode.deterministic:
-        return lambda mode, largest, fx, fy, fz: max(
-            largest, max(abs(np.float64(fx)), max(abs(np.float64(fy)), abs(np.float64(fz)))))
-    return lambda mode, largest, fx, fy, fz: largest

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -22,7 +23,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from potentials.pair.loop import PairKernel
+from potentials.pair.kernel import PairKernel
 
 Matrix = NDArray[np.float64]       # (ntypes, ntypes), symmetric
 LENGTHS: Mapping[str, Callable[..., Any]] = {
@@ -67,7 +68,7 @@ class Option:
     default: float | None = None
 
 
-class PairPotential:
+class PairPotential(ABC):
     """Base of the formulas; a subclass is a frozen dataclass, see potentials.base.Potential.
 
     The fields of the subclass are its parameters, then its options, then `shift` if energies can
@@ -99,13 +100,13 @@ class PairPotential:
         """Number of atom types."""
         return len(self.rc)
 
+    @abstractmethod
     def energy(self, r: Matrix) -> Matrix:
         """Energies of all pairs of types at distances r (ntypes, ntypes), not shifted."""
-        raise NotImplementedError
 
+    @abstractmethod
     def table(self) -> NDArray[np.float64]:
         """(ntypes, ntypes, n) coefficients of the formula, the squared cutoff first."""
-        raise NotImplementedError
 
     def functions(self) -> NDArray[np.float64] | None:
         """(n,) tabulated functions, for a formula that looks them up."""

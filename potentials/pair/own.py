@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 
 from potentials.files import FileError
 from potentials.own_file import load, parts_of, told_with_lines
-from potentials.pair.loop import FORMULAS, LANES, PairKernel
+from potentials.pair.kernel import PairKernel
+from potentials.pair.loop import FORMULAS, LANES
 from potentials.simd import Vector
 
 FORCE_SCALE = 1.0       # deterministic sums resolve 2^-36 of it and hold forces below 2^15 of it

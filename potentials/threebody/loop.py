@@ -25,8 +25,8 @@ import numpy as np
 from numba import njit, types
 
 from potentials.base import Want
-from potentials.eam.passes import keep_largest, real_of, summand, zero_sum
 from potentials.static import INLINED, Static, variant
+from potentials.sums import keep_largest, real_of, summand, zero_sum
 
 GEOMETRY = 8              # rows of the scratch that the loop itself needs
 FORMULAS: dict[str, Any] = {}

@@ -14,20 +14,20 @@ F. H. Stillinger and T. A. Weber, Phys. Rev. B 31, 5262 (1985), doi 10.1103/Phys
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from potentials.eam.passes import real_of
-from potentials.files import find_file
 from potentials.static import INLINED, variant
-from potentials.threebody.entries import Entries, one_a_type, read_entries
+from potentials.sums import real_of
+from potentials.threebody.entries import Entries, read_entries
 from potentials.threebody.kernel import AtomEnergyKernel, Formula
 from potentials.threebody.loop import GEOMETRY, atom_formula, entry
+from potentials.threebody.potential import OfTriples
 
 FIELDS = ("epsilon", "sigma", "a", "lambda", "gamma", "costheta0", "A", "B", "p", "q", "tol")
 PAIR_FIELDS = ("epsilon", "sigma", "a", "A", "B", "p", "q", "tol")
@@ -105,44 +105,20 @@ def power(base, exponent):
 
 
 @dataclass(frozen=True)
-class StillingerWeber:
-    """The potential of `pair_style sw`; see potentials.base.Potential.
+class StillingerWeber(OfTriples):
+    """The potential of `pair_style sw`."""
 
-    Attributes
-    ----------
-    entries : parameters of each triple of types
-    files : that they were read from
-    """
-
-    entries: Entries
-    files: tuple[str, ...] = ()
     style: str = "sw"
-    lists: str = "full"
-    units: str = "metal"
-    precisions: tuple[str, ...] = ("double", "mixed", "single")
-    known: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def ntypes(self) -> int:
-        """Number of atom types."""
-        return len(self.entries.elements)
 
     @property
     def cutoff(self) -> float:
         """The largest of all pairs."""
         return float(cutoffs(self.entries).max())
 
-    @classmethod
-    def from_options(cls, ntypes: int, *, file: str, species: Sequence[str] | str = ()
-                     ) -> StillingerWeber:
-        """From a file of entries; `species` are its elements, one a type.
-
-        Raises
-        ------
-        ValueError : the file is missing or cannot be used, or species are not one a type
-        """
-        path = find_file(file)
-        return cls(read_sw(path, one_a_type(species, ntypes)), (str(path),))
+    @staticmethod
+    def read(path: Path, elements: Sequence[str]) -> Entries:
+        """See `read_sw`."""
+        return read_sw(path, elements)
 
     def compiled(self, precision: str, deterministic: bool = False) -> AtomEnergyKernel:
         """The kernel for one of `precisions`."""

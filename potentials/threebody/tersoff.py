@@ -18,20 +18,20 @@ J. Tersoff, Phys. Rev. B 37, 6991 (1988), doi 10.1103/PhysRevB.37.6991; 38, 9902
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from potentials.eam.passes import real_of
-from potentials.files import find_file
 from potentials.static import INLINED, variant
-from potentials.threebody.entries import Entries, one_a_type, read_entries
+from potentials.sums import real_of
+from potentials.threebody.entries import Entries, read_entries
 from potentials.threebody.kernel import AtomEnergyKernel, Formula
 from potentials.threebody.loop import GEOMETRY, atom_formula, entry
+from potentials.threebody.potential import OfTriples
 
 FIELDS = ("m", "gamma", "lambda3", "c", "d", "costheta0", "n", "beta", "lambda2", "B", "R", "D",
           "lambda1", "A")
@@ -159,43 +159,20 @@ def bond_order(zeta, beta, n):
 
 
 @dataclass(frozen=True)
-class Tersoff:
-    """The potential of `pair_style tersoff`; see potentials.base.Potential.
+class Tersoff(OfTriples):
+    """The potential of `pair_style tersoff`."""
 
-    Attributes
-    ----------
-    entries : parameters of each triple of types
-    files : that they were read from
-    """
-
-    entries: Entries
-    files: tuple[str, ...] = ()
     style: str = "tersoff"
-    lists: str = "full"
-    units: str = "metal"
-    precisions: tuple[str, ...] = ("double", "mixed", "single")
-    known: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def ntypes(self) -> int:
-        """Number of atom types."""
-        return len(self.entries.elements)
 
     @property
     def cutoff(self) -> float:
         """The largest of all triples."""
         return float((self.entries["R"] + self.entries["D"]).max())
 
-    @classmethod
-    def from_options(cls, ntypes: int, *, file: str, species: Sequence[str] | str = ()) -> Tersoff:
-        """From a file of entries; `species` are its elements, one a type.
-
-        Raises
-        ------
-        ValueError : the file is missing or cannot be used, or species are not one a type
-        """
-        path = find_file(file)
-        return cls(read_tersoff(path, one_a_type(species, ntypes)), (str(path),))
+    @staticmethod
+    def read(path: Path, elements: Sequence[str]) -> Entries:
+        """See `read_tersoff`."""
+        return read_tersoff(path, elements)
 
     def compiled(self, precision: str, deterministic: bool = False) -> AtomEnergyKernel:
         """The kernel for one of `precisions`."""
