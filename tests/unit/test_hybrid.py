@@ -3,39 +3,25 @@
 import numpy as np
 import pytest
 
-from mdapp.neighbors.clusters import ClusterList
 from potentials.base import Want
 from potentials.eam.potential import EmbeddedAtom
 from potentials.hybrid import Hybrid
 from potentials.registry import PotentialError, make_potential
 from tests.twins.eam import invented
-from tests.twins.images import ghosts
+from tests.twins.evaluate import evaluate as on_one_rank
 from tests.twins.systems import lattice
-from tests.unit.test_eam import Owners
 from tests.unit.test_lj import types_of
 
-SKIN = 0.3
 LJ = {"style": "lj/cut", "epsilon": 1.0, "sigma": 0.9, "rc": 2.5, "mix": "arithmetic"}
 SHORT = {"style": "gauss", "a": -2.0, "b": 3.0, "rc": 1.2}
 SYSTEM = lattice((4, 4, 4), 1.68, 0.07, 21)
 TYPES = types_of(len(SYSTEM.x), 2)
 
 
-def evaluate(potential, precision="double", deterministic=False, want=Want.PER_ATOM, order=None,
-             threads=1):  # fmt: skip
-    n = len(TYPES)
-    order = np.arange(n) if order is None else order
-    x = SYSTEM.x[order]
-    reach = potential.cutoff + SKIN
-    images, owner = ghosts(x, SYSTEM.box, reach)
-    ids = np.concatenate([order, order[owner]]) + 1
-    pairs = ClusterList(reach, threads, exact=deterministic, form=potential.lists)
-    x = np.vstack([x, images])
-    pairs.build(x, ids.astype(np.int64), n)
-    f = np.full((len(x), 3), np.nan)
-    result = potential.compiled(precision, deterministic).compute(
-        x, TYPES[ids - 1], n, pairs, f, want, Owners(owner))
-    return f[:n][np.argsort(order)], result
+def evaluate(potential, precision="double", deterministic=False, **asked):
+    kernel = potential.compiled(precision, deterministic)
+    return on_one_rank(kernel, potential.cutoff, potential.lists, SYSTEM, TYPES,
+                       exact=deterministic, **asked)  # fmt: skip
 
 
 @pytest.mark.parametrize("precision", ["double", "mixed"])

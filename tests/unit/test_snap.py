@@ -8,18 +8,16 @@ import pytest
 from mdapp.errors import InputError
 from mdapp.lammps_script import load_script
 from mdapp.model.box import Box
-from mdapp.neighbors.clusters import ClusterList
 from potentials.base import ForceRangeError, Want
 from potentials.files import FileError
 from potentials.registry import PotentialError, make_potential
 from potentials.snap.files import read_coefficients, read_parameters
 from potentials.snap.indices import clebsch_gordan
-from tests.twins.images import ghosts
+from tests.twins.evaluate import evaluate as on_one_rank
+from tests.twins.evaluate import types_of
 from tests.twins.snap import Invented, coupling, energies
 from tests.twins.systems import System, lattice
-from tests.unit.test_eam import Owners
 
-SKIN = 0.3
 TWO = {"radius": (0.5, 0.42), "weight": (1.0, -0.6)}
 CHEM = {"chemflag": 1, "bnormflag": 1}
 POTENTIALS = {
@@ -50,26 +48,9 @@ def liquid(cells: int = 2) -> System:
     return lattice((cells,) * 3, 1.9, 0.07, 21)
 
 
-def types_of(system: System, ntypes: int) -> np.ndarray:
-    return np.random.default_rng(5).integers(0, ntypes, len(system.x)).astype(np.int32)
-
-
-def evaluate(potential, system: System, types, deterministic=False, want=Want.PER_ATOM,
-             threads=1, order=None, kernel=None):  # fmt: skip
-    n, reach = len(system.x), potential.cutoff + SKIN
-    order = np.arange(n) if order is None else order
-    x = system.x[order]
-    images, owner = ghosts(x, system.box, reach)
-    x, ids = np.vstack([x, images]), np.concatenate([order, order[owner]]) + 1
-    pairs = ClusterList(reach, threads, form="full")
-    pairs.build(x, ids.astype(np.int64), n)
+def evaluate(potential, system: System, types, deterministic=False, kernel=None, **asked):
     kernel = kernel or potential.compiled("double", deterministic)
-    f = np.full((n, 3), np.nan)
-    result = kernel.compute(x, types[ids - 1], n, pairs, f, want, Owners(owner))
-    back = np.argsort(order)
-    if result.energies is not None:
-        result.energies, result.virials = result.energies[back], result.virials[back]
-    return f[back], result
+    return on_one_rank(kernel, potential.cutoff, "full", system, types, **asked)
 
 
 @pytest.mark.parametrize("deterministic", [False, True])
@@ -139,7 +120,7 @@ def test_less_is_wanted(deterministic: bool, tmp_path: Path) -> None:
     types = types_of(system, 2)
     f, full = evaluate(potential, system, types, deterministic)
     for want in (Want.FORCES, Want.TOTALS):
-        g, result = evaluate(potential, system, types, deterministic, want)
+        g, result = evaluate(potential, system, types, deterministic, want=want)
         assert np.array_equal(f, g)
     assert result.energy == full.energy
     np.testing.assert_allclose(result.virial, full.virial, rtol=1e-12, atol=1e-10)

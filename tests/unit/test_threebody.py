@@ -5,16 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mdapp.neighbors.clusters import ClusterList
-from mdapp.neighbors.images import Images
 from potentials.base import ForceRangeError, Want
 from potentials.threebody.sw import StillingerWeber
 from potentials.threebody.tersoff import Tersoff
 from tests.twins import threebody as twins
-from tests.twins.images import ghosts
+from tests.twins.evaluate import SKIN, types_of
+from tests.twins.evaluate import evaluate as on_one_rank
 from tests.twins.systems import SYSTEMS, System, apart, lattice
 
-SKIN = 0.3
 CASES = {
     "sw": (StillingerWeber(twins.invented_sw(1)), twins.stillinger_weber),
     "sw, mixture": (StillingerWeber(twins.invented_sw(3, seed=2)), twins.stillinger_weber),
@@ -33,27 +31,10 @@ CASES = {
 BOUNDS = {"double": 2e-12, "mixed": 2e-4, "single": 2e-4}
 
 
-def types_of(system: System, ntypes: int) -> np.ndarray:
-    return np.random.default_rng(5).integers(0, ntypes, len(system.x)).astype(np.int32)
-
-
 def evaluate(potential, system: System, types, precision="double", deterministic=False,
-             want=Want.PER_ATOM, threads=1, order=None, kernel=None):  # fmt: skip
-    n = len(system.x)
-    order = np.arange(n) if order is None else order
-    x = system.x[order]
-    images, owner = ghosts(x, system.box, potential.cutoff + SKIN)
-    x, ids = np.vstack([x, images]), np.concatenate([order, order[owner]]) + 1
-    pairs = ClusterList(potential.cutoff + SKIN, threads, form="full")
-    pairs.build(x, ids.astype(np.int64), n)
+             kernel=None, **asked):  # fmt: skip
     kernel = kernel or potential.compiled(precision, deterministic)
-    f = np.full((n, 3), np.nan)
-    exchange = Images(x, owner.astype(np.int32), np.zeros((len(owner), 3), np.int64))
-    result = kernel.compute(x, types[ids - 1], n, pairs, f, want, exchange)
-    back = np.argsort(order)
-    if result.energies is not None:
-        result.energies, result.virials = result.energies[back], result.virials[back]
-    return f[back], result
+    return on_one_rank(kernel, potential.cutoff, "full", system, types, **asked)
 
 
 def liquid() -> System:

@@ -14,13 +14,13 @@ A drain that fails costs nothing but its own set: the run goes on, the next one 
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mdapp.storage.admission import make_room
 from mdapp.storage.attempt import Place
 from mdapp.storage.background import ABANDON_S, Pace, Task
 from mdapp.storage.catalogue import read_manifest
@@ -39,8 +39,6 @@ from mdapp.storage.names import aside_name, shard_path, step_name
 from mdapp.storage.publish import make_draft, publish_draft, remove_draft, seal_draft, write_latest
 from mdapp.storage.retention import retain
 from mdapp.storage.triggers import WriterState
-
-MARGIN_FACTOR, MARGIN_BYTES = 1.05, 64 << 20
 
 
 @dataclass(frozen=True)
@@ -223,15 +221,7 @@ class Drain:
     def _make_room(self, flight: Flight, files: int, nbytes: int) -> None:
         """On rank 0: see that it fits, and make the draft."""
         self._lock.check()
-        need = int(nbytes * MARGIN_FACTOR) + MARGIN_BYTES
-        free = self._fs.free_bytes(self._directory)
-        if free < need and self._place.options.free_space_policy == "prune":
-            retain(self._directory, self._place.options, self._fs)
-            free = self._fs.free_bytes(self._directory)
-        if free < need:
-            raise OSError(
-                errno.ENOSPC, f"{need} bytes are needed, {free} are free", str(self._directory)
-            )
+        make_room(self._place, nbytes)
         make_draft(self._fs, flight.draft, folders_of(files))
 
     def _create(self, flight: Flight, manifest: Manifest) -> None:
