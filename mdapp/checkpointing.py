@@ -6,7 +6,7 @@ going on, so going on does what a restart does: at a checkpoint step the run bri
 the canonical order, builds its lists anew and computes the forces from the state that is saved
 (`checkpoint.canonical`).  A failed checkpoint is told and survived, until too many fail in a row.
 
-With `checkpoint.mode = "async"` the run waits for a copy of its atoms only. How fast the storage is
+With `checkpoint.mode = "async"` the run lends its arrays and goes on. How fast the storage is
 then decides when a checkpoint is committed, and must decide nothing else: so a run that skips one,
 because the last is still in flight, renews its order and lists all the same. The end of a run has
 nothing to compute in the meantime, and waits: for the one in flight, then for its last.

@@ -135,6 +135,13 @@ class HybridKernel:
         self.kernels, self.forms = kernels, forms
         self._forces: NDArray[np.float64] = np.empty((0, 3))
 
+    def accept_box(self, edges: NDArray[np.float64], periodic: NDArray[np.bool_]) -> None:
+        """Hand the cell to the parts that need it; see potentials.base."""
+        for kernel in self.kernels:
+            accept = getattr(kernel, "accept_box", None)
+            if accept is not None:
+                accept(edges, periodic)
+
     def compute(self, x: NDArray[np.float64], type_: NDArray[np.int32], nlocal: int,
                 pairs: PairList, f: NDArray[np.float64], want: Want, exchange: Exchange
                 ) -> Result:

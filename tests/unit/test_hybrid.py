@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mdapp.evaluate import Structure, single_point
 from potentials.base import Want
 from potentials.eam.potential import EmbeddedAtom
 from potentials.hybrid import Hybrid
@@ -92,3 +93,15 @@ def test_messages(style: str, part: object, words: str) -> None:
     with pytest.raises(PotentialError) as error:
         make_potential(style, {"part": part}, 2)
     assert words in str(error.value)
+
+
+def test_a_part_that_needs_the_cell_is_given_it() -> None:
+    pytest.importorskip("ase", reason="needs ase")
+    oracle = {"style": "ase:ase.calculators.lj:LennardJones"}
+    structure = Structure.of_arrays(SYSTEM.box, SYSTEM.x, species=("Ar",))
+    found = []
+    for parts in ([LJ], [oracle], [LJ, oracle]):
+        potential = make_potential("hybrid/overlay", {"part": parts}, 1, ["Ar"])
+        found.append(single_point(structure, potential, units="metal"))
+    assert found[2].energy == pytest.approx(found[0].energy + found[1].energy, rel=1e-12)
+    assert abs(found[2].forces - found[0].forces - found[1].forces).max() < 1e-10
