@@ -74,6 +74,14 @@ class Sampled:
     cutoff: float
     rows: NDArray[np.float64]
 
+    def energy(self, r: float) -> float:
+        """The cubic of the interval that r falls into, NaN below the first point."""
+        place = (r * r - self.inner**2) / (self.cutoff**2 - self.inner**2) * len(self.rows)
+        if place < 0:
+            return float("nan")
+        k = min(int(place), len(self.rows) - 1)
+        return float(np.polyval(self.rows[k, 3::-1], place - k))
+
 
 @dataclass(frozen=True)
 class Tabulated(PairPotential):
@@ -145,6 +153,12 @@ class Tabulated(PairPotential):
             raise ValueError(f"section of types {i + 1} {j + 1} is missing: give section, or a "
                              "pair table for these types")
         return cls(samples, which, cutoffs, (str(path),))
+
+    def energy(self, r: Matrix) -> Matrix:
+        """The tabulated energies."""
+        pairs = zip(self.which.ravel(), r.ravel(), strict=True)
+        energies = [self.samples[k].energy(x) if k >= 0 else 0.0 for k, x in pairs]
+        return np.array(energies).reshape(r.shape)
 
     def strength(self) -> Matrix:
         """The median of |force| over the points."""

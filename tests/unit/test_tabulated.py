@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from potentials.pair.table_file import cubic_spline, spline_at
+from potentials.pair.table_file import cubic_spline, read_section, spline_at
 from potentials.registry import PotentialError, make_potential
 from tests.twins.systems import lattice
 from tests.unit.test_lj import evaluate, types_of
@@ -33,6 +33,15 @@ def test_hermite_forces_are_derivatives() -> None:
         energies.append(evaluate(potential, system, types)[1].energy)
         system.x[3, 1] -= step
     assert -(energies[1] - energies[0]) / 2e-5 == pytest.approx(f[3, 1], abs=1e-7)
+
+
+def test_energy_is_the_curve_of_the_section() -> None:
+    potential = make_potential("table", GIVEN | {"points": 3000}, 1)
+    section = read_section(Path(FILE), "MORSE")
+    for r in np.linspace(0.9, 2.09, 7):
+        assert potential.energy(np.array([[r]]))[0, 0] == pytest.approx(
+            section.at(np.array([r]))[0][0], abs=1e-7)
+    assert np.isnan(potential.energy(np.array([[0.5]]))[0, 0])
 
 
 @pytest.mark.parametrize(
