@@ -1,4 +1,4 @@
-"""Elementary functions of vector registers (simd.py): polynomials and the exponential.
+"""Elementary functions of vector registers (simd): polynomials, exponential, hyperbolic tangent.
 
 exp x = 2^n exp r with n the nearest integer of x / ln 2 and |r| <= ln 2 / 2. n ln 2 is taken off
 in two parts, of which the first has so few bits that its product with n is exact. exp r is a
@@ -7,7 +7,7 @@ branch and no table, so that sixteen lanes cost little more than one. Arguments 
 (single: +-87) give the value there, which is finite and not subnormal: a kernel drops such lanes,
 or adds next to nothing.
 
-Errors, measured against NumPy over the whole range: double 1 ulp, single 1 ulp.
+Errors of exp, measured against NumPy over the whole range: double 1 ulp, single 1 ulp.
 """
 
 from __future__ import annotations
@@ -93,6 +93,12 @@ def _choose_exp(x):
         return simd.of_bits(simd.bits_of(polynomial(r, coefficients)) + powers)
 
     return exp
+
+
+@njit(**INLINED)
+def tanh(x):
+    """Hyperbolic tangent, to two units in the last place of 1, not of itself."""
+    return 1.0 - 2.0 / (exp(x + x) + 1.0)
 
 
 @njit(**INLINED)

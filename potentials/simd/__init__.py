@@ -17,6 +17,7 @@ numbers mix with vectors and take the vector's scalar type: 2.0 * v stays single
 is.
 """
 
+from potentials.simd.blocks import add_inner, add_outer, turned, zeros
 from potentials.simd.functions import (
     absolute,
     as_float32,
@@ -65,6 +66,8 @@ from potentials.simd.registers import Vector, mask_of
 __all__ = [
     "Vector",
     "absolute",
+    "add_inner",
+    "add_outer",
     "any_lane",
     "as_float32",
     "as_float64",
@@ -99,5 +102,7 @@ __all__ = [
     "total",
     "transpose",
     "truncated",
+    "turned",
     "where",
+    "zeros",
 ]

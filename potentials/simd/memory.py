@@ -143,13 +143,13 @@ def columns(typingctx, table, index, count):
         for first in range(0, n, 4):
             begins = [builder.add(place, ir.IntType(64)(first)) for place in places]
             rows = [load_vector(builder, builder.gep(base, [begin]), quarter) for begin in begins]
-            found += _transposed_rows(builder, rows)
+            found += transposed_rows(builder, rows)
         return context.make_tuple(builder, result, found)
 
     return result(table, index, count), codegen
 
 
-def _transposed_rows(builder, rows):
+def transposed_rows(builder, rows):
     """Four vectors of eight lanes from eight rows of four."""
     def mix(a, b, order):
         places = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)

@@ -271,3 +271,30 @@ def test_stream_writes_what_store_writes() -> None:
     assert out[first:whole].tobytes() == a[first:whole].tobytes()
     assert not out[:first].any() and not out[whole:].any()
 
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_products_of_small_matrices(dtype: str) -> None:
+    table, rows = numbers(dtype, 40), numbers(dtype, 200, 1)
+
+    @njit
+    def run(table, rows, out):
+        v = simd.load(rows, 3, 8)
+        sums = simd.add_outer(simd.zeros(v, 3), table, 2, 5, v)
+        sums = simd.add_outer(sums, table, 4, 5, simd.load(rows, 11, 8))
+        for k in range(3):
+            simd.store(out, 8 * k, sums[k])
+        block = simd.turned(rows, 6, 24)
+        for k in range(8):
+            simd.store(out, 24 + 8 * k, block[k])
+        simd.store(out, 88, simd.add_inner(v, block, table, 7))
+
+    out = np.zeros(96, dtype)
+    run(table, rows, out)
+    v, w = rows[3:11], rows[11:19]
+    outer = np.outer(table[2:13:5], v) + np.outer(table[4:15:5], w)
+    block = np.array([rows[6 + 24 * m : 14 + 24 * m] for m in range(8)])
+    inner = v + table[7:15] @ block.T
+    np.testing.assert_allclose(out[:24], outer.ravel(), rtol=20 * np.finfo(dtype).eps)
+    assert np.array_equal(out[24:88], block.T.ravel())
+    np.testing.assert_allclose(out[88:], inner, atol=50 * np.finfo(dtype).eps)

@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from potentials import simd
-from potentials.vector_math import exp, polynomial, positive_part
+from potentials.vector_math import exp, polynomial, positive_part, tanh
 
 CUBIC = (0.5, -2.0, 0.25, 3.0)
 
@@ -14,6 +14,12 @@ CUBIC = (0.5, -2.0, 0.25, 3.0)
 def exp_of_all(x, out):
     for k in range(0, len(x), 16):
         simd.store(out, k, exp(simd.load(x, k, 16)))
+
+
+@njit
+def tanh_of_all(x, out):
+    for k in range(0, len(x), 16):
+        simd.store(out, k, tanh(simd.load(x, k, 16)))
 
 
 @njit
@@ -54,3 +60,13 @@ def test_polynomials(dtype: str) -> None:
     cubic_of_all(x, out)
     expected = np.maximum(np.polynomial.polynomial.polyval(x.astype(float), CUBIC), 0)
     np.testing.assert_allclose(out, expected, atol=30 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_tanh(dtype: str) -> None:
+    x = np.concatenate([np.random.default_rng(3).normal(0, 3, 4080), [0.0, 1e30, -1e30]])
+    x = np.resize(x, 4096).astype(dtype)
+    out = np.empty_like(x)
+    tanh_of_all(x, out)
+    error = abs(out - np.tanh(x.astype(np.longdouble)))
+    assert error.max() < 2 * np.finfo(dtype).eps and (out[x == 0] == 0).all()
