@@ -8,9 +8,9 @@ and the number that is spread fit into the registers; with fewer the loads would
 bf16 comes in pairs of k in one 32-bit word, which `vdpbf16ps` multiplies and adds to sums in
 single precision.
 
-All that a step reads lies in two runs of memory. Outputs in the lanes and atoms spread, as libraries
-have it, need a pointer for each of twelve atoms, or atoms packed again at each call; with the
-pointers, LLVM kept sums in memory and the product ran at a third of the speed.
+All that a step reads lies in two runs of memory. Outputs in the lanes and atoms spread, as
+libraries have it, need a pointer for each of twelve atoms, or atoms packed again at each call; with
+the pointers, LLVM kept sums in memory and the product ran at a third of the speed.
 """
 
 from __future__ import annotations
