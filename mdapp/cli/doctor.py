@@ -14,7 +14,7 @@ import typer
 
 import mdapp
 from mdapp.cli.output import text_stream, write_json
-from mdapp.diagnosis import machine, mpi, packages
+from mdapp.diagnosis import gemm, machine, mpi, packages
 from mdapp.diagnosis.probes import probe_storage
 from mdapp.diagnosis.verdict import Verdict
 from mdapp.errors import InputError
@@ -26,6 +26,10 @@ def doctor(
         str | None,
         typer.Option("--json", metavar="FILE", help="Write the verdicts as JSON (- for stdout)."),
     ] = None,
+    products: Annotated[
+        bool,
+        typer.Option("--gemm", help="Measure matrix products as well, all ranks at once."),
+    ] = False,
 ) -> int:
     """Check MPI, HDF5, threads and packages: a verdict and a fix for each.
 
@@ -33,17 +37,20 @@ def doctor(
     Examples:
       mdapp doctor
       mdapp doctor --json doctor.json
+      mdapp doctor --gemm
       mpirun -n 4 mdapp doctor
 
     Exit code 1 if any line is bad. Warnings do not count.
     """  # noqa: D301 - the parser looks for a backspace character
     launch = read_launch()
     reports, started = _start(launch)
+    measured = _gather(gemm.measure()) if products else []
     if launch.rank != 0:
         return _share_code(None)
     verdicts = [*_software(), *_hardware(reports), *started, *_parallel(launch, started)]
+    verdicts += gemm.verdicts(measured) if measured else ()
     code = int(any(v.status == "bad" for v in verdicts))
-    _show(verdicts, json_target)
+    _show(verdicts, list(gemm.table_lines(measured)) if measured else [], json_target)
     if json_target is not None:
         body = {
             "mdapp": mdapp.__version__,
@@ -52,6 +59,8 @@ def doctor(
             "items": [vars(v) for v in verdicts],
             "ranks": [report.as_json() for report in reports],
         }
+        if measured:
+            body["gemm"] = gemm.as_json(measured)
         write_json(json_target, "mdapp.doctor", 1, body)
     return _share_code(code)
 
@@ -71,6 +80,14 @@ def _start(launch: Launch) -> tuple[list[machine.RankReport], list[Verdict]]:
     version = library_title(MPI.Get_library_version())
     reports = comm.gather(machine.rank_report(launch)) or []
     return reports, [mpi.check_world(launch, comm.size, version)]
+
+
+def _gather(measured: gemm.Measured) -> list[gemm.Measured]:
+    """What all ranks have measured, on the first; of this one where MPI has not started."""
+    from mdapp.cli.command import started_world
+
+    comm = started_world()
+    return [measured] if comm is None else comm.gather(measured) or []
 
 
 def _share_code(code: int | None) -> int:
@@ -111,9 +128,11 @@ def _parallel(launch: Launch, started: Sequence[Verdict]) -> Iterator[Verdict]:
     yield mpi.check_hdf5(answer)
 
 
-def _show(verdicts: Sequence[Verdict], json_target: str | None) -> None:
-    """Print a table on a terminal, one plain line for each item elsewhere."""
+def _show(verdicts: Sequence[Verdict], lines: Sequence[str], json_target: str | None) -> None:
+    """Print a table on a terminal, one plain line for each item elsewhere; `lines` before it."""
     stream = text_stream(json_target)
+    for line in lines:
+        print(line, file=stream)
     if stream.isatty():
         from rich.console import Console
         from rich.table import Table

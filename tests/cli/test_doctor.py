@@ -171,3 +171,13 @@ def test_a_launcher_that_does_not_work(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(mpi, "own_launcher", lambda: None)
     (verdict,) = mpi.check_launcher(Launch("none", 1, 0, 1, 0))
     assert verdict.status == "bad" and "2 copies" in verdict.text and verdict.fix
+
+
+def test_matrix_products_are_measured_on_request(python, tmp_path: Path) -> None:
+    end = python(["-m", "mdapp", "doctor", "--gemm", "--json", "doctor.json"], timeout=120)
+    document = json.loads((tmp_path / "doctor.json").read_text())
+    assert {row["precision"] for row in document["gemm"]} >= {"double", "single"}
+    assert {row["backend"] for row in document["gemm"]} >= {"mdapp", "blas"}
+    assert all(row["gflops"] > 0 for row in document["gemm"])
+    assert "256 x 240 x 240" in end.stdout and any(
+        entry["item"] == "gemm" for entry in document["items"])
