@@ -24,10 +24,12 @@ from potentials.gemm.product import (
     PANEL,
     blocks_of,
     has_bf16,
+    multiply,
     paired,
     panels_for,
     product,
     rounded_pairs,
 )
 
-__all__ = ["PANEL", "blocks_of", "has_bf16", "paired", "panels_for", "product", "rounded_pairs"]
+__all__ = ["PANEL", "blocks_of", "has_bf16", "multiply", "paired", "panels_for", "product",
+           "rounded_pairs"]

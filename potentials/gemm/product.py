@@ -76,13 +76,17 @@ def product(w, a, c):
     a : (panels, >= inputs, PANEL) of the same kind; of `rounded_pairs` with `paired` weights
     c : (panels, >= blocks * ROWS, PANEL), out; float32 where w and a are pairs
     """
-    blocks, depth, rows = w.shape
-    panels, inputs, lanes = a.shape
-    flat_w, flat_a, flat_c = w.reshape(-1), a.reshape(-1), c.reshape(-1)
+    multiply(w.reshape(-1), 0, w.shape[0], w.shape[1], a.reshape(-1), a.shape[1], a.shape[0],
+             c.reshape(-1), c.shape[1], a.shape[2])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def multiply(w, begin, blocks, depth, a, inputs, panels, c, outputs, lanes):
+    """The same of flat arrays; the weights are w[begin:], inputs and outputs the rows of panels."""
     for first in range(0, depth, DEPTH):
         taken = min(DEPTH, depth - first)
         for b in range(blocks):
             for p in range(panels):
-                product_tile(flat_w, (b * depth + first) * rows,
-                             flat_a, (p * inputs + first) * lanes, taken,
-                             flat_c, (p * c.shape[1] + b * rows) * lanes, first == 0, ROWS)
+                product_tile(w, begin + (b * depth + first) * ROWS,
+                             a, (p * inputs + first) * lanes, taken,
+                             c, (p * outputs + b * ROWS) * lanes, first == 0, ROWS)
