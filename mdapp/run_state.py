@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from mdapp.errors import InputError
 from mdapp.model.atoms import PER_ATOM, Atoms
 from mdapp.storage.state import STANDARD, State
 from potentials.files import FileError, find_file
-from potentials.own_file import file_of
+from potentials.own_file import files_named
 
 if TYPE_CHECKING:
     from mdapp.simulation import Simulation
@@ -33,17 +35,25 @@ def potential_identity(deck: Deck, ntypes: int) -> dict[str, Any]:
     """
     facts: dict[str, Any] = {"style": deck.potential.style, "ntypes": ntypes,
                              "parameters": deck.potential.parameters}
-    own = file_of(deck.potential_style)
     try:
-        names = deck.potential_files()
-        paths = [find_file(name) for name in ([*names, own] if own else names)]
-        hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+        paths = [find_file(name) for name in files_named(deck.potential_table())]
+        hashes = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     except (FileError, OSError) as error:
         raise InputError(f"potential ({deck.potential.style}): {error}") from None
     if hashes:
-        facts["files"] = {path.name: h for path, h in zip(paths, hashes, strict=True)}
+        facts["files"] = by_name(hashes)
     text = json.dumps(facts, sort_keys=True)
     return {**json.loads(text), "hash": "sha256:" + hashlib.sha256(text.encode()).hexdigest()}
+
+
+def by_name(hashes: Mapping[Path, str]) -> dict[str, str]:
+    """Hashes by the names of files; a name that is there already gets a number."""
+    named, times = {}, Counter[str]()
+    for path, found in hashes.items():
+        times[path.name] += 1
+        again = f" ({times[path.name]})" if times[path.name] > 1 else ""
+        named[path.name + again] = found
+    return named
 
 
 def state_of(sim: Simulation, invariants: Mapping[str, float],

@@ -379,10 +379,15 @@ def potential_of(deck: Deck, ntypes: int, species: Sequence[str] = ()) -> Potent
     ------
     InputError : names the key
     """
+    keys = deck.potential_table()
     try:
-        potential = make_potential(deck.potential_style, deck.potential_keys(), ntypes, species)
+        potential = make_potential(keys.pop("style"), keys, ntypes, species)
     except PotentialError as error:
         raise InputError(str(error)) from None
+    units = getattr(potential, "units", None)
+    if units not in (None, deck.units):
+        raise InputError(f"units = {deck.units!r}: the numbers of {potential.style} are in {units} "
+                         "units")
     if deck.run.deterministic and "deterministic" in potential.known:
         raise InputError(f"run.deterministic = true: {potential.style}: "
                          f"{potential.known['deterministic']}")

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentials.base import Exchange, Kernel, PairList, Potential, Result, Rows, Want
-from potentials.pair.formula import PairPotential
-from potentials.pair.own import OwnPair
+from potentials.pair.potential import OfPairs
 
 Make = Callable[[str, Mapping[str, Any], int, Sequence[str]], Potential]
 
@@ -54,6 +53,11 @@ class Hybrid:
                 for key, text in part.known.items()}
 
     @property
+    def units(self) -> str | None:
+        """Those that the numbers of a part are in, or None."""
+        return next((units for units in map(units_of, self.parts) if units), None)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The files of all parts."""
         return tuple(name for part in self.parts for name in getattr(part, "files", ()))
@@ -80,6 +84,10 @@ class Hybrid:
                 made.append(make(own, keys, ntypes, species))
             except ValueError as error:
                 raise ValueError(f"part {k}: {error}") from None
+        systems = [units for units in map(units_of, made) if units]
+        if len(set(systems)) > 1:
+            raise ValueError(f"the numbers of the parts are in different units: "
+                             f"{', '.join(sorted(set(systems)))}")
         if style == "hybrid":
             refuse_shared_pairs(made, ntypes)
         return cls(tuple(made), ntypes, style)
@@ -87,7 +95,7 @@ class Hybrid:
     def compiled(self, precision: str, deterministic: bool = False) -> HybridKernel:
         """The kernels of the parts for one precision."""
         def kernel(part: Potential) -> Kernel:
-            if isinstance(part, (PairPotential, OwnPair)):
+            if isinstance(part, OfPairs):
                 return part.compiled(precision, deterministic, self.cutoff)
             return part.compiled(precision, deterministic)
 
@@ -95,11 +103,17 @@ class Hybrid:
                             [part.lists for part in self.parts])
 
 
+def units_of(part: Potential) -> str | None:
+    """The units that its numbers are in, or None where a deck's are."""
+    units: str | None = getattr(part, "units", None)
+    return units
+
+
 def refuse_shared_pairs(parts: Sequence[Potential], ntypes: int) -> None:
     """Raise ValueError for a pair of types on which no part acts, or more than one."""
     count = np.zeros((ntypes, ntypes), np.int64)
     for part in parts:
-        count += part.rc > 0 if isinstance(part, PairPotential) else 1
+        count += part.rc > 0 if isinstance(part, OfPairs) else 1
     for i, j in np.argwhere(np.triu(count != 1)):
         raise ValueError(f"types {i + 1} {j + 1} belong to {count[i, j]} parts, and of hybrid each "
                          "pair of types belongs to one: name its pairs in `only` of each part, or "

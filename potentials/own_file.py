@@ -13,13 +13,13 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from potentials.files import FileError, find_file
+from potentials.files import FileError, files_beside, find_file
 
 KINDS = {"python": "python:FILE.py:NAME", "ase": "ase:MODULE:CALLABLE"}
 
@@ -66,6 +66,32 @@ def beside(style: str, folder: Path) -> str:
         return style
     kind, _, rest = style.split(":", 2)
     return f"{kind}:{folder / name}:{rest}"
+
+
+def table_beside(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A table of a potential, or of a part, with its files as paths from here, those in `folder`.
+
+    What is not of the form that it should have is left as it is, for others to refuse.
+    """
+    keys = dict(table)
+    if isinstance(keys.get("style"), str):
+        keys["style"] = beside(keys["style"], folder)
+    if "file" in keys:
+        keys["file"] = files_beside(keys["file"], folder)
+    if isinstance(keys.get("part"), list):
+        keys["part"] = [table_beside(part, folder) if isinstance(part, Mapping) else part
+                        for part in keys["part"]]
+    return keys
+
+
+def files_named(table: Mapping[str, Any]) -> list[Any]:
+    """All files that a table of a potential names: its style's, its own, those of its parts."""
+    style, files, parts = table.get("style"), table.get("file", []), table.get("part")
+    own = file_of(style) if isinstance(style, str) else None
+    names = [*(files if isinstance(files, list) else [files]), *([own] if own else [])]
+    for part in parts if isinstance(parts, list) else []:
+        names += files_named(part) if isinstance(part, Mapping) else []
+    return names
 
 
 def load(name: str) -> tuple[Path, ModuleType]:

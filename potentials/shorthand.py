@@ -27,8 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from potentials.base import Potential
-from potentials.files import files_beside
-from potentials.own_file import beside, split_style
+from potentials.own_file import split_style, table_beside
 from potentials.registry import PotentialError, find_style, make_potential, nearest
 
 DECK_SECTIONS = ("units", "system", "potential", "neighbors", "run", "thermo", "output",
@@ -109,13 +108,11 @@ def read_toml(path: Path) -> PotentialSpec:
     table = tables.get("potential")
     if not isinstance(table, dict) or not isinstance(table.get("style"), str):
         raise PotentialError(f"{path}: needs a [potential] table with style = \"...\"")
-    parameters = {key: value for key, value in table.items() if key != "style"}
+    parameters = table_beside(table, path.parent)
+    style = parameters.pop("style")
     system = tables.get("system")
     if isinstance(system, dict) and "species" in system:
         parameters.setdefault("species", system["species"])
-    style = beside(table["style"], path.parent)
-    if "file" in parameters:
-        parameters["file"] = files_beside(parameters["file"], path.parent)
     try:
         style_keys(style)
         return _spec(style, parameters, tables.get("units"))

@@ -35,8 +35,7 @@ from mdapp.deck.fields import (
 )
 from mdapp.deck.system import System
 from mdapp.deck.toml import dumps_json, dumps_toml
-from potentials.files import files_beside
-from potentials.own_file import beside
+from potentials.own_file import table_beside
 
 TIMESTEP = {"lj": 0.005, "metal": 0.001}
 SKIN = {"lj": 0.3, "metal": 1.0}
@@ -175,33 +174,10 @@ class Deck(Section):
         """Locate an input file named in the deck, which is relative to the deck's folder."""
         return (self.source.parent if self.source else Path()) / name
 
-    @property
-    def potential_style(self) -> str:
-        """The style of the potential, with its file as a path from here if it names one."""
-        return beside(self.potential.style, self.path(""))
-
-    def potential_keys(self) -> dict[str, Any]:
-        """The keys of the potential, with `file` as a path from here where it is in the folder."""
-        keys = self._with_paths(self.potential.parameters)
-        if isinstance(keys.get("part"), list):
-            keys["part"] = [self._with_paths(part) if isinstance(part, dict) else part
-                            for part in keys["part"]]
-        return keys
-
-    def potential_files(self) -> list[str]:
-        """The files of the potential and of its parts, as paths from here where they are there."""
-        keys = self.potential_keys()
-        parts = [p for p in keys.get("part", []) if isinstance(p, dict)] if isinstance(
-            keys.get("part"), list) else []
-        named = [table["file"] for table in (keys, *parts) if "file" in table]
-        return [name for names in named
-                for name in (names if isinstance(names, list) else [names])]
-
-    def _with_paths(self, table: dict[str, Any]) -> dict[str, Any]:
-        keys = dict(table)
-        if "file" in keys:
-            keys["file"] = files_beside(keys["file"], self.path(""))
-        return keys
+    def potential_table(self) -> dict[str, Any]:
+        """The [potential] table, with files as paths from here where they are in the folder."""
+        table = {"style": self.potential.style, **self.potential.parameters}
+        return table_beside(table, self.path(""))
 
     def to_dict(self) -> dict[str, Any]:
         """Every key with its value, defaults included; absent optional keys left out."""

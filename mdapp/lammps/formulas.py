@@ -12,7 +12,7 @@ from typing import Any
 
 from mdapp.lammps.command import Command
 from mdapp.lammps.pair_base import PairStyle
-from potentials.pair.formula import LENGTHS, NOT_NEGATIVE, POSITIVE
+from potentials.pair.parameters import LENGTHS, NOT_NEGATIVE, POSITIVE
 from potentials.registry import PAIR_FORMULAS
 
 

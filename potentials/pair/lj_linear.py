@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from potentials.pair.formula import Matrix, PairPotential
+from potentials.pair.formula import PairPotential
 from potentials.pair.lj import LJ_PARAMETERS, slope, well
 from potentials.pair.loop import pair_formula
+from potentials.pair.parameters import Matrix
 from potentials.simd import fma, sqrt
 
 

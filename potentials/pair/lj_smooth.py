@@ -19,9 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from potentials.pair.formula import POSITIVE, Matrix, PairPotential, Parameter
+from potentials.pair.formula import PairPotential
 from potentials.pair.lj import LJ_PARAMETERS, slope, well
 from potentials.pair.loop import pair_formula
+from potentials.pair.parameters import POSITIVE, Matrix, Parameter
 from potentials.simd import fma, sqrt, where
 from potentials.vector_math import positive_part
 

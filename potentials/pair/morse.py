@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from potentials.pair.formula import NOT_NEGATIVE, POSITIVE, Matrix, PairPotential, Parameter
+from potentials.pair.formula import PairPotential
 from potentials.pair.loop import pair_formula
+from potentials.pair.parameters import NOT_NEGATIVE, POSITIVE, Matrix, Parameter
 from potentials.simd import fma, sqrt
 from potentials.vector_math import exp
 

@@ -9,9 +9,9 @@ The file has a formula, decorated, and a function that makes its coefficients of
     def buffered(r2, c): ...
 
 The arguments of `coefficients` are the keys of the deck; those with a default may be left out.
-The key `rc` comes with every formula. A value holds for all types, or there is one a type; nobody
-but the user knows how unlike types mix, so that their pairs are named in `[[potential.pair]]`
-tables unless the two types agree.
+The keys `rc`, `pair` and `only` come with every formula (see pair/parameters.py). Nobody but the
+user knows how unlike types mix, so that their pairs are named in `[[potential.pair]]` tables unless
+the two types agree.
 
 Formulas are compiled for a table of coefficients and a hash of their file: machine code that is
 kept on disk belongs to one text of the file.
@@ -20,9 +20,8 @@ kept on disk belongs to one text of the file.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import product
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,51 +32,57 @@ from numpy.typing import NDArray
 
 from potentials.files import FileError
 from potentials.own_file import load, parts_of, told_with_lines
-from potentials.pair.kernel import PairKernel
 from potentials.pair.loop import FORMULAS, LANES
+from potentials.pair.parameters import (
+    ONLY,
+    PAIR,
+    POSITIVE,
+    Matrix,
+    Parameter,
+    matrices_of,
+    signature_of,
+)
+from potentials.pair.potential import OfPairs
 from potentials.simd import Vector
 
-FORCE_SCALE = 1.0       # deterministic sums resolve 2^-36 of it and hold forces below 2^15 of it
+RESERVED = (PAIR, ONLY, "types", "style")
 REGISTER = Vector(types.float64, LANES)
 
 
 @dataclass(frozen=True)
-class OwnPair:
+class OwnPair(OfPairs):
     """A potential of a formula from a file; see potentials.base.Potential.
 
     Attributes
     ----------
     style : as it was asked for
     formula : name that the formula is registered under
-    table : (ntypes, ntypes, 1 + ncoefficients) float64, the squared cutoff first
+    rc : (ntypes, ntypes) cutoffs, 0 where it does not act
+    rows : (ntypes, ntypes, 1 + ncoefficients) float64, the squared cutoff first
     files : the file
     units : that the file says its numbers are in, or None
     """
 
     style: str
     formula: str
-    table: NDArray[np.float64]
+    rc: Matrix
+    rows: NDArray[np.float64]
     files: tuple[str, ...]
     units: str | None = None
-    lists: str = "clusters"
-    precisions: tuple[str, ...] = ("double", "mixed", "single")
-    known: Mapping[str, str] = field(default_factory=dict)
+    known = {}    # noqa: RUF012
 
     @property
-    def cutoff(self) -> float:
-        """The largest of all pairs."""
-        return float(np.sqrt(self.table[..., 0].max()))
+    def registered(self) -> str:
+        """The name that its formula is registered under."""
+        return self.formula
 
-    @property
-    def ntypes(self) -> int:
-        """Number of atom types."""
-        return len(self.table)
+    def table(self) -> NDArray[np.float64]:
+        """Coefficients of the formula."""
+        return self.rows
 
-    def compiled(self, precision: str, deterministic: bool = False, span: float = 0.0
-                 ) -> PairKernel:
-        """The kernel for one of `precisions`; span: cutoff of the lists, where it is longer."""
-        return PairKernel(self.formula, self.table, max(self.cutoff, span), FORCE_SCALE, precision,
-                          deterministic)
+    def strength(self) -> Matrix:
+        """One unit: what a formula's typical force is, only its user knows."""
+        return np.ones_like(self.rc)
 
 
 def own_pair(style: str) -> Callable[..., OwnPair]:
@@ -101,76 +106,37 @@ def own_pair(style: str) -> Callable[..., OwnPair]:
     units = getattr(module, "UNITS", None)
     if units not in (None, "lj", "metal"):
         raise FileError(f'{path}: UNITS = {units!r}: must be "lj" or "metal"')
-    parameters = {p.name: p.default for p in inspect.signature(coefficients).parameters.values()}
-    keys = {**parameters, "rc": inspect.Parameter.empty}
+    defaults = {p.name: None if p.default is p.empty else p.default
+                for p in inspect.signature(coefficients).parameters.values()}
+    for key in defaults:
+        if key in RESERVED:
+            raise FileError(f"{path}: {coefficients.__name__} has a parameter {key!r}, which is a "
+                            "key of all formulas; give it another name")
+    keys = {**defaults, "rc": None}
+    parameters = [Parameter(key, POSITIVE if key == "rc" else "") for key in keys]
 
-    def factory(ntypes: int, pair: Sequence[Mapping[str, object]] = (), **given: object) -> OwnPair:
-        values = {key: per_pair(key, given.get(key, default), ntypes)
-                  for key, default in keys.items()}
-        unusual(values, pair, ntypes)
-        refuse_missing(values)
-        rows = np.array([[table_row(path, coefficients, parameters,
-                                    {key: float(v[i, j]) for key, v in values.items()})
-                          for j in range(ntypes)] for i in range(ntypes)])
-        check(path, formula.formula, rows.shape[-1])
-        return OwnPair(style, formula.formula, rows, (str(path),), units)
+    def factory(ntypes: int, **given: object) -> OwnPair:
+        matrices = matrices_of(parameters, ntypes, defaults | given)
+        width, rows = 0, {}
+        for i, j in np.argwhere(matrices["rc"] > 0):
+            values = {key: float(matrix[i, j]) for key, matrix in matrices.items()}
+            rows[i, j] = table_row(path, coefficients, defaults, values)
+            width = len(rows[i, j])
+        table = np.zeros((ntypes, ntypes, width))
+        for pair, row in rows.items():
+            if len(row) != width:
+                raise FileError(f"{path}: {coefficients.__name__} returns {len(row) - 1} numbers "
+                                f"and {width - 1}: must be as many for all pairs")
+            table[pair] = row
+        check(path, formula.formula, width)
+        return OwnPair(style, formula.formula, matrices["rc"], table, (str(path),), units)
 
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    factory.__signature__ = inspect.Signature([       # type: ignore[attr-defined]
-        inspect.Parameter("ntypes", inspect.Parameter.POSITIONAL_OR_KEYWORD),
-        *(inspect.Parameter(key, keyword) for key in (*keys, "pair"))])
+    keys |= {PAIR: (), ONLY: None}
+    factory.__signature__ = signature_of(keys)        # type: ignore[attr-defined]
     return factory
 
 
-def per_pair(key: str, given: object, ntypes: int) -> NDArray[np.float64]:
-    """(ntypes, ntypes) values of one, or one a type; NaN where types differ or nothing is given."""
-    if given is inspect.Parameter.empty:
-        return np.full((ntypes, ntypes), np.nan)
-    listed = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-    if len(listed) not in (1, ntypes):
-        raise ValueError(f"{key}: {len(listed)} values for {ntypes} atom types; "
-                         "give one, or one a type")
-    own = np.broadcast_to([number(key, value) for value in listed], ntypes)
-    return np.where(own[:, None] == own, own, np.nan)
-
-
-def unusual(values: dict[str, NDArray[np.float64]], pair: object, ntypes: int) -> None:
-    """Write the values of `[[potential.pair]]` tables, {types = [i, j], key = value, ...}."""
-    if not isinstance(pair, Sequence) or not all(isinstance(table, Mapping) for table in pair):
-        raise ValueError(f"pair = {pair!r}: must be a list of tables, [[potential.pair]]")
-    for table in pair:
-        kinds = table.get("types")
-        if not (isinstance(kinds, Sequence) and len(kinds) == 2
-                and all(type(t) is int and 1 <= t <= ntypes for t in kinds)):
-            raise ValueError(f"pair.types = {kinds!r}: must be two atom types from 1 to {ntypes}")
-        for key, value in table.items():
-            if key != "types" and key not in values:
-                raise ValueError(f"pair.{key}: unknown key; it takes types, {', '.join(values)}")
-            if key != "types":
-                i, j = kinds[0] - 1, kinds[1] - 1
-                values[key][i, j] = values[key][j, i] = number(f"pair.{key}", value)
-
-
-def refuse_missing(values: Mapping[str, NDArray[np.float64]]) -> None:
-    """Raise ValueError where a pair has no value, or no cutoff that can be."""
-    for key, matrix in values.items():
-        for i, j in product(range(len(matrix)), repeat=2):
-            if np.isnan(matrix[i, j]):
-                way = (f"give {key}" if i == j else
-                       f"add a [[potential.pair]] with types = [{i + 1}, {j + 1}]")
-                raise ValueError(f"{key} of types {i + 1} {j + 1} is missing: {way}")
-    if not (values["rc"] > 0).all():
-        raise ValueError(f"rc = {values['rc'].min():g}: must be greater than 0")
-
-
-def number(key: str, value: object) -> float:
-    """A finite number; a text or a truth value is none."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
-        raise ValueError(f"{key} = {value!r}: must be a finite number")
-    return float(value)
-
-
-def table_row(path: Path, coefficients: Callable[..., Any], parameters: Mapping[str, Any],
+def table_row(path: Path, coefficients: Callable[..., Any], parameters: Iterable[str],
               values: Mapping[str, float]) -> list[float]:
     """The squared cutoff of a pair and what the user's function makes of its parameters."""
     with told_with_lines(path):

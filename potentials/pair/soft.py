@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from potentials.pair.formula import POSITIVE, Matrix, PairPotential, Parameter
+from potentials.pair.formula import PairPotential
 from potentials.pair.loop import pair_formula
+from potentials.pair.parameters import POSITIVE, Matrix, Parameter
 from potentials.vector_math import polynomial
 
 COSINE = (1.0, -4.934802200544679, 4.058712126416766, -1.335262768854551, 0.2353306303585224,

@@ -30,18 +30,18 @@ from numpy.typing import NDArray
 
 from potentials import simd
 from potentials.files import find_file
-from potentials.pair.formula import (
+from potentials.pair.formula import PairPotential
+from potentials.pair.loop import pair_formula
+from potentials.pair.parameters import (
     ONLY,
     POSITIVE,
     Matrix,
-    PairPotential,
     acting,
     in_range,
     number,
     tables_of,
     two_types,
 )
-from potentials.pair.loop import pair_formula
 from potentials.pair.table_file import Section, cubic_spline, read_section
 from potentials.simd import fma, smaller, where
 from potentials.vector_math import like, positive_part

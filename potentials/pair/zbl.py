@@ -20,18 +20,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from potentials.pair.formula import (
+from potentials.pair.formula import PairPotential
+from potentials.pair.loop import pair_formula
+from potentials.pair.parameters import (
     ONLY,
     POSITIVE,
     Matrix,
     Option,
-    PairPotential,
     acting,
     in_range,
     option_value,
     per_type,
 )
-from potentials.pair.loop import pair_formula
 from potentials.simd import sqrt
 from potentials.vector_math import exp, positive_part
 
@@ -77,6 +77,7 @@ class ZBL(PairPotential):
     style = "zbl"
     shifts = False
     known = {}    # noqa: RUF012
+    units = "metal"
     options = (Option("inner", POSITIVE), Option("outer", POSITIVE),
                Option("coulomb", POSITIVE, COULOMB))
 

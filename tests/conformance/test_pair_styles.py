@@ -30,7 +30,8 @@ def test_numbers_of_lammps(name: str, tmp_path: Path) -> None:
         "create_box 2 b", "create_atoms 1 box", "mass * 1.0", *commands,
         "fix 1 all nve", "run 0", ""]))  # fmt: skip
     deck = load_script(script)
-    potential = make_potential(deck.potential.style, deck.potential_keys(), 2)
+    table = deck.potential_table()
+    potential = make_potential(table.pop("style"), table, 2)
     system = lattice((3, 3, 3), case["spacing"], 0.07, 21)
     structure = Structure.of_arrays(system.box, system.x, types_of(108, 2), ("A", "B"))
     result = single_point(structure, potential, units=case["units"])

@@ -1,5 +1,7 @@
 """Sums of potentials against the sums of their parts."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,22 @@ def test_messages(style: str, part: object, words: str) -> None:
     with pytest.raises(PotentialError) as error:
         make_potential(style, {"part": part}, 2)
     assert words in str(error.value)
+
+
+def test_the_units_of_parts(tmp_path: Path) -> None:
+    zbl = {"style": "zbl", "z": 14, "inner": 1.0, "outer": 2.0}
+    assert make_potential("hybrid/overlay", {"part": [LJ, SHORT]}, 1).units is None
+    assert make_potential("hybrid/overlay", {"part": [LJ, zbl]}, 1).units == "metal"
+    (tmp_path / "reduced.py").write_text("""
+from potentials.pair.loop import pair_formula
+UNITS = "lj"
+@pair_formula("flat", lambda depth: depth)
+def flat(r2, c):
+    return c[1] + 0.0 * r2, 0.0 * r2
+""")
+    own = {"style": f"python:{tmp_path}/reduced.py:flat", "depth": 1.0, "rc": 2.0}
+    with pytest.raises(PotentialError, match="are in different units: lj, metal"):
+        make_potential("hybrid/overlay", {"part": [own, zbl]}, 1)
 
 
 def test_a_part_that_needs_the_cell_is_given_it() -> None:

@@ -109,6 +109,7 @@ def test_an_edit_counts_at_once(tmp_path: Path) -> None:
     (PLAIN, "depth=1", "rc of types 1 1 is missing: give rc"),
     (PLAIN, "depth=deep,rc=2", "depth = 'deep': must be a finite number"),
     (PLAIN, "dept=1,rc=2", "unknown key 'dept'; did you mean depth"),
+    (PLAIN.replace("width", "pair"), "", "has a parameter 'pair', which is a key of all"),
     (PLAIN + "UNITS = 'real'\n", "", "UNITS = 'real': must be"),
 ])
 def test_mistakes_in_the_file_are_one_line(tmp_path: Path, text: str, options: str,
@@ -157,6 +158,45 @@ def test_files_are_found_beside_the_deck_and_their_contents_are_its_identity(tmp
     toml = tmp_path / "own.toml"
     toml.write_text('[potential]\nstyle = "python:bowl.py:bowl"\ndepth = 1\nrc = 2\n')
     assert read_potential(str(toml)).make(1).cutoff == 2.0
+
+
+def test_parts_of_a_sum_are_found_and_watched_too(tmp_path: Path) -> None:
+    """Also where two of them have the same name; the formula acts on the pairs that `only` has."""
+    for name, text in {"bowl.py": PLAIN, "more/bowl.py": PLAIN + "# \n"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    keys = {"depth": 0.01, "rc": 4.0}
+    parts = [{"style": "python:bowl.py:bowl", **keys},
+             {"style": "python:more/bowl.py:bowl", **keys, "only": [[1, 1]]}]
+    deck = deck_of(tmp_path, "hybrid/overlay", part=parts)
+    sim = Simulation(deck, MPI.COMM_SELF, tmp_path)
+    alone = Simulation(deck_of(tmp_path, "python:bowl.py:bowl", depth=0.02, rc=4.0),
+                       MPI.COMM_SELF, tmp_path)
+    for one in (sim, alone):
+        one.run(0)
+    assert sim.thermo.last["pe"] == pytest.approx(alone.thermo.last["pe"], rel=1e-12)
+    seen = [potential_identity(deck, 1)]
+    assert list(seen[0]["files"]) == ["bowl.py", "bowl.py (2)"]
+    for name in ("bowl.py", "more/bowl.py"):
+        (tmp_path / name).write_text((tmp_path / name).read_text() + "#\n")
+        seen.append(potential_identity(deck, 1))
+    assert len({one["hash"] for one in seen}) == 3
+    toml = tmp_path / "own.toml"
+    toml.write_text(deck.to_toml())
+    assert read_potential(str(toml)).make(1).cutoff == 4.0
+
+
+def test_only_some_pairs_of_a_formula() -> None:
+    """The others need no values, and the file's function is not asked about them."""
+    potential = make_potential(f"python:{BUFFERED}:buffered", {
+        "only": [[1, 2]], "pair": [{"types": [1, 2], **OPTIONS}]}, 2)
+    assert potential.rc.tolist() == [[0, 2.5], [2.5, 0]]
+    whole = make_potential(f"python:{BUFFERED}:buffered", OPTIONS, 2)
+    same = make_potential("hybrid/overlay", {"part": [
+        {"style": f"python:{BUFFERED}:buffered", **OPTIONS, "only": only}
+        for only in ([[1, 1], [2, 2]], [[1, 2]])]}, 2)
+    energies = [single_point(structure(2), p).energy for p in (whole, same)]
+    assert energies[0] == pytest.approx(energies[1], rel=1e-12)
 
 
 # An oracle: ASE's Lennard-Jones is cut off and shifted, as ours can be.

@@ -278,7 +278,8 @@ def test_a_script(tmp_path: Path) -> None:
                                         "Bb Aa"))  # fmt: skip
     deck = load_script(path)
     assert deck.potential.style == "snap"
-    assert deck.potential_keys() == {
+    assert deck.potential_table() == {
+        "style": "snap",
         "file": [str(tmp_path / "invented.snapcoeff"), str(tmp_path / "invented.snapparam")],
         "species": ["Bb", "Aa"],
     }
