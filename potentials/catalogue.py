@@ -48,7 +48,7 @@ def entry_of(style: str, factory: Factory) -> Entry:
     text = inspect.getdoc(inspect.getmodule(made)) or ""
     return Entry(style, re.split(r"[:.]\s", text.replace("\n", " ") + ". ")[0], tuple(keys),
                  default_of(made, "lists", ""), default_of(made, "precisions", ()),
-                 tuple(re.findall(r"\bdoi (10\.[^\s,;]*[^\s,;.)])", text)))
+                 tuple(re.findall(r"\bdoi\s+(10\.[^\s,;]*[^\s,;.)])", text)))
 
 
 def maker_of(factory: Factory) -> Any:

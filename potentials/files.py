@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 SEARCHED = "LAMMPS_POTENTIALS"      # folders in which LAMMPS looks for files too
 LARGEST = 1 << 28                   # bytes; a parameter file has a thousandth of that
+_UNITS = re.compile(r"\bUNITS:\s*(\w+)")       # as files of LAMMPS say it, on their first line
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
 
 
@@ -61,13 +62,14 @@ class Reader:
     ----------
     path : of the file
     comment : from this character on a line is not read; None: there are no comments
+    units : that the file must be in if its first line says `UNITS: ...`; None: any
 
     Raises
     ------
-    FileError : it cannot be read, or is no text
+    FileError : it cannot be read, or says that it is in other units
     """
 
-    def __init__(self, path: Path, comment: str | None = "#"):
+    def __init__(self, path: Path, comment: str | None = "#", units: str | None = "metal"):
         self.path, self.comment = path, comment
         try:
             if path.stat().st_size > LARGEST:
@@ -79,6 +81,10 @@ class Reader:
         self.lines = content.decode("utf-8", "surrogateescape").splitlines()
         self.at = 0                         # lines read so far
         self._left: list[str] = []          # words of the last of them that are left
+        said = _UNITS.search(self.lines[0]) if self.lines else None
+        if units and said and said[1] != units:
+            raise self.error(f"says UNITS: {said[1]}; take a file in {units} units, or convert its "
+                             "numbers")
 
     def error(self, text: str) -> FileError:
         """An error at the line that was read last."""

@@ -34,6 +34,8 @@ from potentials.pair.zbl import ZBL
 from potentials.snap.potential import SNAP
 from potentials.threebody.sw import StillingerWeber
 from potentials.threebody.tersoff import Tersoff
+from potentials.threebody.tersoff_mod import TersoffMod
+from potentials.threebody.tersoff_zbl import TersoffZBL
 
 Factory = Callable[..., Potential]
 
@@ -63,6 +65,8 @@ STYLES: dict[str, Factory] = {
     "eam/fs": EmbeddedAtom.finnis_sinclair,
     "sw": StillingerWeber.from_options,
     "tersoff": Tersoff.from_options,
+    "tersoff/mod": TersoffMod.from_options,
+    "tersoff/zbl": TersoffZBL.from_options,
     "snap": SNAP.from_options,
     "hybrid": hybrid,
     "hybrid/overlay": overlay,

@@ -132,9 +132,10 @@ class PairStyles:
     """The pair styles that a script may use, by name."""
 
     KNOWN: ClassVar[dict[str, Callable[[Command], PairStyle]]] = {
-        **dict.fromkeys(FORMS, PairFormula), "zbl": ZBLStyle, "table": TableStyle,
-        "eam": Funcfl, "eam/alloy": Elements, "eam/fs": Elements, "sw": Elements,
-        "tersoff": Elements, "snap": Descriptors}
+        **dict.fromkeys(FORMS, PairFormula), "zbl": ZBLStyle, "table": TableStyle, "eam": Funcfl,
+        **dict.fromkeys(("eam/alloy", "eam/fs", "sw", "tersoff", "tersoff/mod", "tersoff/zbl"),
+                        Elements),
+        "snap": Descriptors}
     SUMS = ("hybrid", "hybrid/overlay")
     ACCELERATED = ("opt", "omp", "intel", "gpu", "kk")
 

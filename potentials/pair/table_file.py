@@ -60,7 +60,7 @@ def read_section(path: Path, name: str) -> Section:
     ------
     FileError : names the file and line, or the section that is not in it
     """
-    reader = Reader(path)
+    reader = Reader(path, units=None)
     found = []
     while not reader.ended():
         words = reader.line("the keyword of a section")

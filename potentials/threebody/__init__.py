@@ -1,1 +1,1 @@
-"""Potentials of pairs and angles: Stillinger-Weber and Tersoff."""
+"""Potentials of pairs and angles: Stillinger-Weber and the family of Tersoff."""

@@ -69,6 +69,11 @@ class Entries:
             triple = (at[0], at[1], at[1]) if pairs else (at[0], at[1], at[2])
             raise self.error(triple, f"{field} = {self[field][triple]:g} {text}")
 
+    def require_one_of(self, field: str, known: Sequence[float]) -> None:
+        """Raise FileError for the first entry whose `field` is none of some numbers."""
+        good: NDArray[np.bool_] = np.isin(self[field], known)
+        self.require(good, field, f"must be {' or '.join(f'{k:g}' for k in known)}")
+
     def require_same_pairs(self, fields: Sequence[str]) -> None:
         """Raise FileError where the entries i j j and j i i, which describe one pair, disagree."""
         for field in fields:

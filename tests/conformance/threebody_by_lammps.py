@@ -56,7 +56,32 @@ Si X  Si 3.0 1.1 0.9 4.8381 2.0417 -0.1 0 0 0 0 3.0 0.2 0 0
 X  Si X  1.0 0.6 0.3 500.0 12.0 -0.4 0 0 0 0 2.7 0.25 0 0
 X  X  Si 3.0 0.8 0.5 500.0 12.0 -0.5 0 0 0 0 2.9 0.2 0 0
 """
-WRITTEN = {"Si.sw written here": SILICON_SW, "SiX.sw written here": MIXTURE_SW,
+# Kumagai, Izumi, Hara and Sakai, Comput. Mater. Sci. 39, 457 (2007), table 3 (eta = 1, and n is
+# 1 / (2 delta) with eta delta = 0.53298909).
+SILICON_MOD = """# beta alpha h eta beta_ters lambda2 B R D lambda1 A n c1 c2 c3 c4 c5
+Si Si Si 1.0 2.3890327 -0.365 1.0
+         1.0 1.345797 121.00047 3.0 0.3 3.2300135 3281.5905 0.93810551
+         0.20173476 730418.72 1000000.0 1.0 26.0
+"""
+# The same with a partner that does not exist: cubes of lengths, other powers.
+MIXTURE_MOD = f"""{SILICON_MOD}
+X  X  X  3.0 0.9 -0.2 1.4 0.8 1.5 200.0 2.7 0.25 2.8 900.0 0.7  0.1 5.0 3.0 0.5 2.0
+Si X  X  1.0 1.1 -0.3 1.0 1.0 1.4 150.0 2.9 0.3 3.0 1700.0 0.94 0.2 700.0 900.0 1.0 20.0
+X  Si Si 3.0 0.7 -0.2 1.4 0.8 1.4 150.0 2.9 0.3 3.0 1700.0 0.7  0.1 5.0 3.0 0.5 2.0
+Si Si X  1.0 1.2 -0.4 0 0 0 0 2.8 0.15 0 0 0  0.2 730418.72 1000000.0 1.0 26.0
+Si X  Si 3.0 0.9 -0.4 0 0 0 0 3.0 0.2 0 0 0  0.2 600.0 1000.0 0.0 26.0
+X  Si X  1.0 0.3 -0.1 0 0 0 0 2.7 0.25 0 0 0  0.1 6.0 2.0 0.4 1.0
+X  X  Si 3.0 0.8 -0.2 0 0 0 0 2.9 0.2 0 0 0  0.3 5.0 3.0 0.5 2.0
+"""
+# The mixture of tersoff with nuclei that take over farther out than is usual.
+MIXTURE_ZBL = "".join(f"{line.partition('#')[0]} {nuclei}\n" for line, nuclei in zip(
+    MIXTURE_TERSOFF.splitlines()[1:],
+    ("14 14 1.9 14", "5 5 1.7 10", "14 5 1.8 12", "5 14 1.8 12", *["14 14 0.95 14"] * 4),
+    strict=True))  # fmt: skip
+WRITTEN = {"Si.tersoff.mod written here": SILICON_MOD,
+           "SiX.tersoff.mod written here": MIXTURE_MOD,
+           "SiX.tersoff.zbl written here": MIXTURE_ZBL,
+           "Si.sw written here": SILICON_SW, "SiX.sw written here": MIXTURE_SW,
            "Si.tersoff written here": SILICON_TERSOFF, "SiX.tersoff written here": MIXTURE_TERSOFF}
 
 
@@ -105,6 +130,12 @@ CASES = (
     Case("tersoff", "GaN.tersoff", ("Ga", "N"), 4.5, 13),
     Case("tersoff", "SiC_Erhart-Albe.tersoff", ("C", "Si"), 4.5, 14),
     Case("tersoff", "SiO.tersoff", ("Si", "O"), 5.2, 15),
+    Case("tersoff/mod", "SiX.tersoff.mod written here", ("Si", "X"), 5.2, 16),
+    Case("tersoff/mod", "SiX.tersoff.mod written here", ("X", "Si", "X"), 4.8, 17),
+    Case("tersoff/mod", "Si.tersoff.mod", ("Si", "Si"), 4.9, 18),
+    Case("tersoff/zbl", "SiX.tersoff.zbl written here", ("Si", "X"), 4.2, 19),
+    Case("tersoff/zbl", "SiX.tersoff.zbl written here", ("X", "Si", "X"), 3.9, 20),
+    Case("tersoff/zbl", "SiC.tersoff.zbl", ("Si", "C"), 3.0, 21),
 )
 
 

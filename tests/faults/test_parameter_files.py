@@ -69,6 +69,26 @@ CASES = {
                       "  0.33675 1.3258 95.373 3.0 0.2 3.2394 3264.7\n"},
         ["Si", "Si"],
     ),
+    "tersoff/mod": Case(
+        {"a.tersoff.mod": "# silicon\nSi Si Si 1.0 2.3890327 -0.365 1.0\n"
+                          "  1.0 1.345797 121.00047 3.0 0.3 3.2300135 3281.5905 0.93810551\n"
+                          "  0.20173476 730418.72 1000000.0 1.0 26.0\n"},
+        ["Si", "Si"],
+    ),
+    "tersoff/zbl": Case(
+        {"a.tersoff.zbl": "# silicon\nSi Si Si 3.0 1.0 1.3258 4.8381 2.0417 0.0000 22.956\n"
+                          "  0.33675 1.3258 95.373 3.0 0.2 3.2394 3264.7 14 14 0.95 14\n"},
+        ["Si", "Si"],
+    ),
+    "table": Case(
+        {"a.table": "# two sections\n\nFIRST\nN 8 R 1.0 3.3\n\n"
+                    + "".join(f"{k} {1 + 2.3 * k / 7 - 2.3 / 7:.6f} {falling(k / 3):.6f} "
+                              f"{falling(k / 3) ** 0.5:.6f}\n" for k in range(1, 9))
+                    + "\nOTHER\nN 4 FPRIME -3.0 0.0\n\n1 1.0 0.5 1.0\n2 1.7 0.2 0.5\n"
+                      "3 2.4 0.1 0.2\n4 3.2 0.0 0.0\n"},
+        more={"points": 40, "section": "FIRST", "interpolation": "spline",
+              "pair": [{"types": [1, 2], "section": "OTHER"}]},
+    ),
     "snap": Case(
         {"a.snapcoeff": "# two J = 2\n\n1 6\nSi 0.5 1.0\n0.1\n0.02\n-0.01\n0.03\n0.005\n-0.004\n",
          "a.snapparam": "# ranges\nrcutfac 4.2\ntwojmax 2\nrfac0 0.99363\nrmin0 0\nbzeroflag 1\n"

@@ -1,6 +1,7 @@
 """Stillinger-Weber and Tersoff kernels against their twins: types, precisions, threads, orders."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from potentials.base import ForceRangeError, Want
 from potentials.threebody.sw import StillingerWeber
 from potentials.threebody.tersoff import Tersoff
+from potentials.threebody.tersoff_mod import TersoffMod
+from potentials.threebody.tersoff_zbl import TersoffZBL
 from tests.twins import threebody as twins
 from tests.twins.evaluate import SKIN, types_of
 from tests.twins.evaluate import evaluate as on_one_rank
@@ -27,6 +30,13 @@ CASES = {
         twins.bond_orders,
     ),
 }
+# Other functions in the same loop, so that less is to be shown of them.
+FUNCTIONS = {
+    "tersoff/mod": (TersoffMod(twins.invented_tersoff_mod(2, seed=2)), twins.modified_bond_orders),
+    "tersoff/mod, cubes": (TersoffMod(twins.invented_tersoff_mod(2, seed=3, beta=3.0)),
+                           twins.modified_bond_orders),
+    "tersoff/zbl": (TersoffZBL(twins.invented_tersoff_zbl(2, seed=3)), twins.screened_bond_orders),
+}  # fmt: skip
 # Errors of forces and energies of about 30; single precision rounds distances to 6e-8.
 BOUNDS = {"double": 2e-12, "mixed": 2e-4, "single": 2e-4}
 
@@ -48,7 +58,7 @@ def twin_of():
 
     def twin(name: str) -> twins.Energies:
         if name not in known:
-            (potential, energy), system = CASES[name], liquid()
+            (potential, energy), system = (CASES | FUNCTIONS)[name], liquid()
             known[name] = twins.atom_energies(
                 energy, system.x, types_of(system, potential.ntypes), system.box,
                 potential.entries, potential.cutoff,
@@ -58,11 +68,12 @@ def twin_of():
     return twin
 
 
-@pytest.mark.parametrize("precision", BOUNDS)
-@pytest.mark.parametrize("deterministic", [False, True])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("name", "precision", "deterministic"), [
+    *product(CASES, BOUNDS, (False, True)),
+    *((name, *mode) for name in FUNCTIONS
+      for mode in (("double", False), ("mixed", False), ("double", True)))])  # fmt: skip
 def test_a_liquid(name: str, precision: str, deterministic: bool, twin_of) -> None:
-    (potential, _), system, twin = CASES[name], liquid(), twin_of(name)
+    (potential, _), system, twin = (CASES | FUNCTIONS)[name], liquid(), twin_of(name)
     types = types_of(system, potential.ntypes)
     f, result = evaluate(potential, system, types, precision, deterministic)
     bound = max(BOUNDS[precision], 1e-9 if deterministic else 0.0)

@@ -9,15 +9,23 @@ from potentials.files import FileError
 from potentials.registry import PotentialError, make_potential
 from potentials.threebody.sw import read_sw
 from potentials.threebody.tersoff import read_tersoff
+from potentials.threebody.tersoff_mod import read_tersoff_mod
+from potentials.threebody.tersoff_zbl import read_tersoff_zbl
 from tests.conformance.threebody_by_lammps import (
+    MIXTURE_MOD,
     MIXTURE_SW,
     MIXTURE_TERSOFF,
+    MIXTURE_ZBL,
+    SILICON_MOD,
     SILICON_SW,
     SILICON_TERSOFF,
 )
 
 SW = (SILICON_SW, MIXTURE_SW)
-READERS = {"sw": (read_sw, SW), "tersoff": (read_tersoff, (SILICON_TERSOFF, MIXTURE_TERSOFF))}
+READERS = {"sw": (read_sw, SW), "tersoff": (read_tersoff, (SILICON_TERSOFF, MIXTURE_TERSOFF)),
+           "tersoff/mod": (read_tersoff_mod, (SILICON_MOD, MIXTURE_MOD)),
+           "tersoff/zbl": (read_tersoff_zbl, (MIXTURE_ZBL.splitlines(keepends=True)[0],
+                                              MIXTURE_ZBL))}
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -43,6 +51,7 @@ def test_one_element_of_many(tmp_path: Path) -> None:
     ("old", "new", "words"),
     [
         ("", "", ["has no element 'Ge'", "Si, X"]),
+        ("# epsilon", "# DATE: 1985-04-15 UNITS: real epsilon", [":1:", "UNITS: real", "in metal units"]),
         ("X  X  Si", "X  X  Q", ["has no entry X X Si"]),
         ("X  X  Si", "X  Si X", [":10:", "X Si X", "twice", "line 9"]),
         ("0.6022245584", "nan", [":3:", "'nan' is no number"]),
@@ -91,6 +100,43 @@ def test_refused_by_tersoff(tmp_path: Path, old: str, new: str, words: list[str]
         read_tersoff(path, ["Si", "X"])
     for word in [str(path), *words]:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("1.0 2.3890327", "2.0 2.3890327", [":2:", "beta = 2 must be 1 or 3"]),
+        ("-0.365 1.0", "-0.365 0", [":2:", "eta = 0 must be greater than 0"]),
+        ("0.93810551", "-1", [":2:", "n = -1 must be greater than 0"]),
+        ("1000000.0 1.0 26.0", "0 1.0 26.0", [":2:", "c3 = 0", "divides"]),
+        ("1000000.0 1.0 26.0", "1e6 1.0 -26.0", [":2:", "c5 = -26 must not be negative"]),
+        (" 26.0", "", [":4:", "c5 of the entry of line 2", "the file ends"]),
+    ],
+)
+def test_refused_by_tersoff_mod(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
+    assert old in SILICON_MOD
+    with pytest.raises(FileError) as caught:
+        read_tersoff_mod(written(tmp_path, SILICON_MOD.replace(old, new, 1)), ["Si"])
+    for word in words:
+        assert word in str(caught.value), caught.value
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("14 14 1.9 14", "0 14 1.9 14", [":1:", "Z_i = 0 must be greater than 0"]),
+        ("14 14 1.9 14", "14 14 0 14", [":1:", "ZBLcut = 0 must be greater than 0"]),
+        ("14 14 1.9 14", "14 14 1.9 -14", [":1:", "ZBLexpscale = -14 must be greater"]),
+        ("2.0417 0.0 22.956", "0 0.0 22.956", [":1:", "d = 0", "divides"]),
+        ("14 14 1.9 14", "", [":2:", "must have 18 numbers"]),
+    ],
+)
+def test_refused_by_tersoff_zbl(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
+    assert old in MIXTURE_ZBL
+    with pytest.raises(FileError) as caught:
+        read_tersoff_zbl(written(tmp_path, MIXTURE_ZBL.replace(old, new, 1)), ["Si", "X"])
+    for word in words:
+        assert word in str(caught.value), caught.value
 
 
 def test_elements_are_one_a_type(tmp_path: Path) -> None:
