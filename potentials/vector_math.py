@@ -1,4 +1,4 @@
-"""Elementary functions of vector registers (simd): polynomials, exponential, hyperbolic tangent.
+"""Elementary functions of vector registers (simd): exp, erfc, tanh and polynomials.
 
 exp x = 2^n exp r with n the nearest integer of x / ln 2 and |r| <= ln 2 / 2. n ln 2 is taken off
 in two parts, of which the first has so few bits that its product with n is exact. exp r is a
@@ -7,7 +7,15 @@ branch and no table, so that sixteen lanes cost little more than one. Arguments 
 (single: +-87) give the value there, which is finite and not subnormal: a kernel drops such lanes,
 or adds next to nothing.
 
-Errors of exp, measured against NumPy over the whole range: double 1 ulp, single 1 ulp.
+erfc x = e^(-x^2) erfcx x, of x >= 0. With y = 1 / (x + k) and t = 1 - 2 k y, which maps the half
+line to [-1, 1), erfcx x = y p(t): p is so smooth, from k at 0 to 1/sqrt(pi) at infinity, that a
+polynomial at Chebyshev nodes does for all x, after M. M. Shepherd and J. G. Laframboise, Math.
+Comp. 36, 249 (1981), doi 10.1090/S0025-5718-1981-0595058-X. Who wants erfc mostly wants its
+derivative too, so that both factors are given back.
+
+Errors, measured over the whole range: exp double 1 ulp, single 1 ulp; erfc and e^(-x^2) relative
+1e-15 + 1.2e-16 x^2 in double, 5e-7 + 6e-8 x^2 in single, where the term with x^2 is the rounding of
+x^2 itself.
 """
 
 from __future__ import annotations
@@ -36,6 +44,17 @@ EXP = (1.0, 1.0, 0.5000000000000001, 0.16666666666666669, 0.04166666666662413,
        2.510038549551032e-08)
 EXP_SINGLE = (1.0, 1.0, 0.5, 0.16666576969898775, 0.041666554617204574, 0.008363179052722578,
               0.0013926183587713494)
+ERFCX_MIDDLE = 3.5                                       # k: where t is 0
+ERFCX = (1.08705558926226, -0.9377997245671139, 0.694113646634644, -0.43525602671671476,
+         0.22573862164741135, -0.09231870664314448, 0.02651861988184137, -0.003177050284611174,
+         -0.0013053546932652587, 0.000714531280662541, -4.206217187411542e-05,
+         -7.477535179035543e-05, 1.86473323635186e-05, 7.23935676212077e-06,
+         -3.3928080577899144e-06, -7.877243981829272e-07, 5.527358057234972e-07,
+         1.0628773601410245e-07, -8.69903875447013e-08, -1.5311166117013943e-08,
+         1.1956272918234388e-08, 1.447656576135023e-09, -1.0131361379827797e-09)
+ERFCX_SINGLE = (1.087055576176525, -0.9377998405564613, 0.6941143243721813, -0.4352502162577204,
+                0.22573221031095314, -0.09236565308957663, 0.02654288212350527,
+                -0.00304268913695461, -0.0013502077067106665, 0.0005532968135537776)
 
 
 @intrinsic
@@ -93,6 +112,31 @@ def _choose_exp(x):
         return simd.of_bits(simd.bits_of(polynomial(r, coefficients)) + powers)
 
     return exp
+
+
+def erfcx(x):
+    """e^(x^2) erfc x of a vector of float64 or float32, x >= 0; only inside compiled code."""
+    raise NotImplementedError("only inside compiled code")
+
+
+@overload(erfcx, jit_options=INLINED, strict=False)
+def _choose_erfcx(x):
+    if not isinstance(x, Vector) or not x.is_float:
+        return None
+    coefficients = ERFCX_SINGLE if x.scalar == types.float32 else ERFCX
+
+    def erfcx(x):
+        y = 1.0 / (x + ERFCX_MIDDLE)
+        return y * polynomial(fma(y, like(x, -2.0 * ERFCX_MIDDLE), like(x, 1.0)), coefficients)
+
+    return erfcx
+
+
+@njit(**INLINED)
+def erfc(x):
+    """(erfc x, e^(-x^2)) of a vector, x >= 0."""
+    bell = exp(-x * x)
+    return bell * erfcx(x), bell
 
 
 @njit(**INLINED)

@@ -1,11 +1,13 @@
 """Elementary functions of vector registers against NumPy in longer arithmetic."""
 
+import math
+
 import numpy as np
 import pytest
 from numba import njit
 
 from potentials import simd
-from potentials.vector_math import exp, polynomial, positive_part, tanh
+from potentials.vector_math import erfc, exp, polynomial, positive_part, tanh
 
 CUBIC = (0.5, -2.0, 0.25, 3.0)
 
@@ -20,6 +22,14 @@ def exp_of_all(x, out):
 def tanh_of_all(x, out):
     for k in range(0, len(x), 16):
         simd.store(out, k, tanh(simd.load(x, k, 16)))
+
+
+@njit
+def erfc_of_all(x, out, bell):
+    for k in range(0, len(x), 16):
+        values = erfc(simd.load(x, k, 16))
+        simd.store(out, k, values[0])
+        simd.store(bell, k, values[1])
 
 
 @njit
@@ -70,3 +80,28 @@ def test_tanh(dtype: str) -> None:
     tanh_of_all(x, out)
     error = abs(out - np.tanh(x.astype(np.longdouble)))
     assert error.max() < 2 * np.finfo(dtype).eps and (out[x == 0] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "largest", "least"), [("float64", 26.0, 1e-15), ("float32", 9.0, 5e-7)]
+)
+def test_erfc(dtype: str, largest: float, least: float) -> None:
+    """Against the C library; rounding of x^2 alone changes e^(-x^2) by x^2 eps / 2."""
+    rng = np.random.default_rng(4)
+    x = np.concatenate([np.linspace(0, largest, 4000), rng.uniform(0, 3, 4000),
+                        10 ** rng.uniform(-20, 0, 400)])  # fmt: skip
+    x = np.resize(x, len(x) // 16 * 16).astype(dtype)
+    out, bell = np.empty_like(x), np.empty_like(x)
+    erfc_of_all(x, out, bell)
+    bound = least + 0.6 * x.astype(float) ** 2 * np.finfo(dtype).eps
+    exact = np.array([math.erfc(v) for v in x.tolist()])
+    assert (abs(out.astype(float) / exact - 1) <= bound).all()
+    assert (abs(bell.astype(float) / np.exp(-x.astype(np.longdouble) ** 2) - 1) <= bound).all()
+    assert out[0] == pytest.approx(1, rel=least) and bell[0] == 1
+
+
+def test_erfc_far_out_is_small_and_finite() -> None:
+    x = np.full(16, 1e8)
+    out, bell = np.empty_like(x), np.empty_like(x)
+    erfc_of_all(x, out, bell)
+    assert (out >= 0).all() and (out < 1e-300).all()
