@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mdapp.charges import needs_charges
 from mdapp.errors import InputError
 from mdapp.evaluate import Structure, single_point
 from mdapp.model.elements import nearest
@@ -38,6 +39,8 @@ except ImportError as error:
 class Calculator(base.Calculator):  # type: ignore[misc]
     """An ASE calculator of a potential of mdapp.
 
+    A potential between charges takes the initial charges of the atoms.
+
     Parameters
     ----------
     potential : a shorthand such as "eam/alloy:file=CuNi.eam.alloy,species=Cu,Ni", the name of a
@@ -54,7 +57,6 @@ class Calculator(base.Calculator):  # type: ignore[misc]
     name = "mdapp"
     implemented_properties = ("energy", "free_energy", "forces", "stress", "energies",
                               "stresses")
-    ignored_changes = frozenset({"initial_magmoms", "initial_charges"})
 
     def __init__(self, potential: str | Path | PotentialSpec | Potential, *,
                  species: Sequence[str] = (), precision: str = "double",
@@ -72,6 +74,7 @@ class Calculator(base.Calculator):  # type: ignore[misc]
             [species] if isinstance(species, str) else species) or named
         self.potential: Potential | None = None
         self._kernel: Kernel | None = None
+        self.ignored_changes = {"initial_magmoms", "initial_charges"}
         self._fixed = bool(self.species)
         if self._fixed or not self._takes_elements:
             self._make()
@@ -111,9 +114,14 @@ class Calculator(base.Calculator):  # type: ignore[misc]
         if not np.isfinite(x).all():
             raise InputError("atoms: a position is not finite (atom "
                              f"{int(np.argmin(np.isfinite(x).all(axis=1))) + 1})")
-        structure = Structure.of_arrays(box_of("atoms", self.atoms, x), x, types,
-                                        self.species or ("1",))
         assert self.potential is not None
+        charged = needs_charges(self.potential)
+        charges = self.atoms.arrays.get("initial_charges") if charged else None
+        if charged and charges is None:
+            raise InputError(f"atoms: {self.potential.style} acts between charges, and they have "
+                             "none; give them with atoms.set_initial_charges")
+        structure = Structure.of_arrays(box_of("atoms", self.atoms, x), x, types,
+                                        self.species or ("1",), charges)
         point = single_point(structure, self.potential, self.precision, self.deterministic,
                              units="metal", kernel=self._kernel)
         self.results = {"energy": point.energy, "free_energy": point.energy,
@@ -159,4 +167,6 @@ class Calculator(base.Calculator):  # type: ignore[misc]
         if self.precision not in self.potential.precisions:
             raise InputError(f"precision = {self.precision!r}: {self.potential.style} can do "
                              f"{', '.join(self.potential.precisions)}")
+        if needs_charges(self.potential):
+            self.ignored_changes.discard("initial_charges")
         self._kernel = self.potential.compiled(self.precision, self.deterministic)

@@ -8,13 +8,13 @@ atoms are moved: some, spread over the structure, tell as much.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mdapp.evaluate import SinglePoint, Structure, single_point
+from mdapp.evaluate import SinglePoint, single_point
 from mdapp.model.box import Box
 from potentials.base import Potential
 
@@ -52,7 +52,7 @@ def check_derivatives(point: SinglePoint, potential: Potential) -> Derivatives:
     kernel = potential.compiled("double", False)
 
     def energy(box: Box, x: NDArray[np.float64]) -> float:
-        moved = Structure(box, x, s.type, s.species, s.id)
+        moved = replace(s, box=box, x=x)
         return single_point(moved, potential, units=point.units.name, kernel=kernel).energy
 
     def displaced(atom: int, axis: int, step: float) -> float:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mdapp.charges import give_charges, refuse_missing_charges
 from mdapp.errors import InputError
 from mdapp.model.atoms import Atoms
 from mdapp.model.box import Box
@@ -42,6 +43,7 @@ class Structure:
     type : (n,) int32, from 0
     species : names of the types
     id : (n,) int64, rising
+    q : (n,) float64, charges, or None
     """
 
     box: Box
@@ -49,18 +51,23 @@ class Structure:
     type: NDArray[np.int32]
     species: tuple[str, ...]
     id: NDArray[np.int64]
+    q: NDArray[np.float64] | None = None
 
     @classmethod
     def of_arrays(cls, box: Box, x: NDArray[np.float64],
                   type_: NDArray[np.int32] | None = None,
-                  species: tuple[str, ...] = ("1",)) -> Structure:
-        """Make one of positions (n, 3) and types (n,), by default all 0; ids are 1, 2, ..."""
+                  species: tuple[str, ...] = ("1",),
+                  q: NDArray[np.float64] | None = None) -> Structure:
+        """Make one of positions (n, 3), types (n,), by default all 0, and charges (n,).
+
+        Ids are 1, 2, ...
+        """
         x = np.ascontiguousarray(x, np.float64).reshape(-1, 3)
         types = np.zeros(len(x), np.int32)
         if type_ is not None:
             types[:] = type_
         return cls(box, x, types, species,
-                   np.arange(1, len(x) + 1, dtype=np.int64))
+                   np.arange(1, len(x) + 1, dtype=np.int64), q)
 
     @classmethod
     def of_source(cls, source: AtomSource) -> Structure:
@@ -75,7 +82,10 @@ class Structure:
         order = np.argsort(id_, kind="stable")
         x = np.concatenate([np.empty((0, 3)), *(b.x for b in blocks)])[order]
         type_ = np.concatenate([np.empty(0, np.int32), *(b.type for b in blocks)])[order]
-        return cls(source.box, x, type_, tuple(source.species), id_[order])
+        q = None
+        if source.charged:
+            q = np.concatenate([np.empty(0), *(b.q for b in blocks if b.q is not None)])[order]
+        return cls(source.box, x, type_, tuple(source.species), id_[order], q)
 
     @property
     def elements(self) -> list[str]:
@@ -148,6 +158,8 @@ def single_point(structure: Structure | AtomSource, potential: Potential, precis
     try:
         kernel = kernel or potential.compiled(precision, deterministic)
         give_box(kernel, structure.box)
+        if structure.q is not None:
+            give_charges(kernel, images.of_all(structure.q), UNITS[units])
         result = kernel.compute(
             images.x, images.of_all(structure.type), n, clusters, forces, Want.PER_ATOM, images)
     except ForceRangeError as error:
@@ -168,6 +180,13 @@ def refuse_what_cannot_be(structure: Structure, potential: Potential, precision:
     if precision not in potential.precisions:
         raise InputError(f"precision = {precision!r}: {potential.style} can do "
                          f"{', '.join(potential.precisions)}")
+    refuse_missing_charges(potential, structure.q is not None, "give charges of the types, or a "
+                           "file that has them: LAMMPS data of atom_style charge, extended XYZ "
+                           "with a column charge or initial_charges")
+    if structure.q is not None and not np.isfinite(structure.q).all():
+        k = int(np.argmin(np.isfinite(structure.q)))
+        raise InputError(f"atom {structure.id[k]} has a charge that is not finite: "
+                         f"{structure.q[k]}")
     bad = ~np.isfinite(structure.x).all(axis=1)
     if bad.any():
         k = int(bad.argmax())

@@ -65,7 +65,7 @@ def shared_source(deck: Deck, comm: MPI.Comm) -> AtomSource:
             local = source_of(deck)
     facts = None
     if local is not None:
-        facts = (local.box, local.natoms, local.mass, tuple(local.species))
+        facts = (local.box, local.natoms, local.mass, tuple(local.species), local.charged)
     facts = comm.bcast(facts)
     return BroadcastSource(comm, local, *facts)
 
@@ -74,8 +74,8 @@ class BroadcastSource:
     """An AtomSource that rank 0 reads and all ranks receive; `blocks` is collective."""
 
     def __init__(self, comm: MPI.Comm, local: AtomSource | None, box: Box, natoms: int,
-                 mass: NDArray[np.float64], species: tuple[str, ...]):
-        self.comm, self.local = comm, local
+                 mass: NDArray[np.float64], species: tuple[str, ...], charged: bool):
+        self.comm, self.local, self.charged = comm, local, charged
         self.box, self.natoms, self.mass, self.species = box, natoms, mass, species
 
     def blocks(self, lo: NDArray[np.float64] | None = None,
@@ -92,14 +92,21 @@ class BroadcastSource:
             yield block
 
 
-def owned_atoms(source: AtomSource, grid: RankGrid, comm: MPI.Comm) -> Atoms:
+def owned_atoms(source: AtomSource, grid: RankGrid, comm: MPI.Comm,
+                charges: NDArray[np.float64] | None = None) -> Atoms:
     """The atoms of this rank's subdomain; collective.
+
+    Parameters
+    ----------
+    charges : (ntypes,) charges of the types, instead of those of the source if it has some
 
     Raises
     ------
     InputError : the source has atoms that no rank owns, or hands out another number than it said
     """
     atoms = Atoms(np.asarray(source.mass, np.float64))
+    if source.charged or charges is not None:
+        atoms.charge()
     widths = [grid.planes[d][c + 1] - grid.planes[d][c] for d, c in enumerate(grid.coords)]
     atoms.reserve(int(source.natoms * np.prod(widths) / grid.box.volume) + 1)
     lo, hi = grid.lo, grid.hi
@@ -114,6 +121,10 @@ def owned_atoms(source: AtomSource, grid: RankGrid, comm: MPI.Comm) -> Atoms:
             atoms.x[part] = block.x[inside]
             atoms.v[part] = 0.0 if block.v is None else block.v[inside]
             atoms.image[part] = 0 if block.image is None else block.image[inside]
+            if atoms.q is not None:
+                q = block.q if charges is None else charges[block.type]
+                assert q is not None
+                atoms.q[part] = q[inside]
             atoms.nlocal += len(inside)
     wrap(atoms, grid.box)
     total = np.array([atoms.nlocal], np.int64)

@@ -17,7 +17,7 @@ import numpy as np
 
 from mdapp.deck import Deck
 from mdapp.errors import InputError
-from mdapp.model.atoms import PER_ATOM, Atoms
+from mdapp.model.atoms import CHARGE, PER_ATOM, Atoms
 from mdapp.storage.state import STANDARD, State
 from potentials.files import FileError, find_file
 from potentials.own_file import files_named
@@ -60,10 +60,12 @@ def state_of(sim: Simulation, invariants: Mapping[str, float],
              outputs: Sequence[Mapping[str, Any]] = ()) -> State:
     """The state of a run as storage wants it: views of its arrays, no copies."""
     atoms, n = sim.atoms, sim.atoms.nlocal
+    names = [f.name for f in STANDARD] + [CHARGE] * atoms.charged
     return State(
         step=sim.step, time=sim.step * sim.deck.run.timestep, timestep=sim.deck.run.timestep,
         units=sim.units.name, box=sim.box, natoms=sim.natoms, species=sim.species,
-        mass=atoms.mass, fields={f.name: getattr(atoms, f.name)[:n] for f in STANDARD},
+        mass=atoms.mass, fields={name: getattr(atoms, name)[:n] for name in names},
+        declared={CHARGE: ("charge", "charge")} if atoms.charged else {},
         integrator={"name": sim.deck.run.ensemble, "timestep": sim.deck.run.timestep},
         rng={"generator": "philox4x32-10", "seed": sim.deck.system.seed},
         potential=sim.potential_identity,
@@ -75,7 +77,7 @@ def state_of(sim: Simulation, invariants: Mapping[str, float],
 def atoms_of(state: State) -> Atoms:
     """The owned atoms of a restored state."""
     atoms = Atoms(np.asarray(state.mass, np.float64))
-    for name in PER_ATOM:
+    for name in (*PER_ATOM, *([CHARGE] if CHARGE in state.fields else [])):
         setattr(atoms, name, np.require(state.fields[name], requirements=["C", "W"]))
     atoms.nlocal = state.nlocal
     atoms.f = np.empty((state.nlocal, 3))

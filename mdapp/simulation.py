@@ -16,13 +16,14 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from mdapp.analysis.thermo import Thermo
+from mdapp.charges import charges_of_types, give_charges, needs_charges, refuse_missing_charges
 from mdapp.checkpointing import Checkpoints
 from mdapp.deck import Deck
 from mdapp.errors import InputError, RunError
 from mdapp.evaluate import give_box
 from mdapp.initial import owned_atoms, set_velocities, shared_source
 from mdapp.integrate.nve import VelocityVerlet
-from mdapp.model.atoms import Atoms
+from mdapp.model.atoms import CHARGE, Atoms
 from mdapp.model.box import Box
 from mdapp.model.state_hash import state_hash
 from mdapp.model.units import UNITS
@@ -108,7 +109,8 @@ class Simulation:
         self.integrator = VelocityVerlet(deck.run.timestep, self.units.ftm2v)
         self.thermo = Thermo(self.comm, self.units, self.natoms, deck.thermo.columns)
         self.outputs = Outputs(self.comm, deck.output, Path(out), self.species, self.atoms.mass,
-                               units=deck.units, last_step=deck.run.steps,
+                               charged=self.atoms.charged, units=deck.units,
+                               last_step=deck.run.steps,
                                append_after=self.step if self.restored else None,
                                noted=self.restored.outputs if self.restored else (), tell=tell)
         self.ending = NOTHING
@@ -119,8 +121,11 @@ class Simulation:
         self.start_to_first_step_s = 0.0
 
     def _accept_system(self, box: Box, natoms: int, species: Sequence[str],
-                       mass: NDArray[np.float64]) -> None:
-        """Take over the system that atoms will be read for, and compile what it needs."""
+                       mass: NDArray[np.float64], charged: bool, remedy: str) -> None:
+        """Take over the system that atoms will be read for, and compile what it needs.
+
+        charged : whether the atoms will have charges; remedy : how they could be given some
+        """
         deck = self.deck
         self.box, self.natoms, self.species = box, natoms, tuple(species)
         with agree(self.comm):
@@ -128,6 +133,10 @@ class Simulation:
             if self.comm.size > 1 and "ranks" in self.potential.known:
                 raise InputError(f"potential.style = {self.potential.style!r} on {self.comm.size} "
                                  f"ranks: {self.potential.known['ranks']}")
+            refuse_missing_charges(self.potential, charged, remedy)
+            if needs_charges(self.potential) and "evdwl" in deck.thermo.columns:
+                raise InputError("thermo.columns: evdwl: the energy is not divided into that of "
+                                 "charges and the rest; epair is the sum")
             self.potential_identity = potential_identity(deck, len(mass))
             self.grid = RankGrid.for_rank(self.comm.rank, self.comm.size, box, deck.run.grid)
             self.kernel = self.potential.compiled(deck.run.precision, deck.run.deterministic)
@@ -135,7 +144,7 @@ class Simulation:
         self._exact = deck.run.deterministic or not deck.neighbors.check    # neighbors/clusters.py
         self.compile_s += compiled_once_a_node(self.comm, lambda: exercise(
             self.kernel, mass, self.units, self._reach, deck.run.threads, self._exact,
-            self.potential.lists))
+            self.potential.lists, charged))
         give_box(self.kernel, box)
         reset_peak()
         self.bytes_fixed = resident_bytes()
@@ -144,8 +153,16 @@ class Simulation:
         """The part of this rank of the deck's system, at step 0."""
         source = shared_source(self.deck, self.comm)
         mass = np.asarray(source.mass, np.float64)
-        self._accept_system(source.box, source.natoms, source.species, mass)
-        atoms = owned_atoms(source, self.grid, self.comm)
+        charges = None
+        with agree(self.comm):
+            if self.deck.system.charges is not None:
+                charges = charges_of_types(self.deck.system.charges, len(mass), "system.charges")
+        self._accept_system(
+            source.box, source.natoms, source.species, mass,
+            source.charged or charges is not None,
+            "give system.charges, one a type, or a file that has them: LAMMPS data of atom_style "
+            "charge, extended XYZ with a column charge")
+        atoms = owned_atoms(source, self.grid, self.comm, charges)
         set_velocities(self.deck, atoms, self.box, self.natoms, self.comm)
         return atoms
 
@@ -155,7 +172,8 @@ class Simulation:
             self._potential_change = refuse_another_system(
                 self.deck, header, self._allow_potential_change)
             self._accept_system(header.box, header.natoms, header.species,
-                                np.asarray(header.mass, np.float64))
+                                np.asarray(header.mass, np.float64), CHARGE in header.fields,
+                                "the checkpoint was written by a run without charges")
 
         self.restored = self.checkpoints.restored(accept, lambda x: self.grid.owners(x))
         if self._potential_change:
@@ -276,12 +294,13 @@ class Simulation:
             self.halo.borders(atoms)
         with self.timers("neighbor"):
             clusters.build(atoms.x[:atoms.ntotal], atoms.id[:atoms.ntotal], n)
+            give_charges(self.kernel, atoms.all_charges, self.units)
             self.trigger.hold(atoms)
 
     def _own_arrays(self) -> None:
         """Own what a checkpoint in flight may still read: it is about to change."""
         self.atoms.take_back()
-        self.checkpoints.keep(("id", "type", "image"))
+        self.checkpoints.keep(("id", "type", "image", CHARGE))
 
     def compute_forces(self, want: Want) -> Result:
         """Forces on the owned atoms at the present positions of atoms and ghosts."""

@@ -49,7 +49,8 @@ KJ_MOL = 96.48533212331001    # of an eV: e N_A / 1000, exact in the SI of 2019
 H5MD_UNITS: dict[str, dict[str, tuple[str, float]]] = {
     "lj": {},
     "metal": {"position": ("Angstrom", 1.0), "velocity": ("Angstrom ps-1", 1.0),
-              "force": ("kJ mol-1 Angstrom-1", KJ_MOL), "time": ("ps", 1.0), "mass": ("u", 1.0)},
+              "force": ("kJ mol-1 Angstrom-1", KJ_MOL), "time": ("ps", 1.0), "mass": ("u", 1.0),
+              "charge": ("e", 1.0)},
 }
 
 
@@ -68,6 +69,7 @@ class Outputs:
     ----------
     comm, outputs, folder : the ranks, what the deck asks for, where the files are
     species, mass : of the types
+    charged : whether the atoms have charges
     units : unit system of the run, lj or metal; needed for H5MD
     append_after : None begins new files.  A step goes on with those of a run that ended: their
         frames up to this step are kept.  The run begins with writing the frame of this step, which
@@ -84,7 +86,8 @@ class Outputs:
     """
 
     def __init__(self, comm: MPI.Comm, outputs: Sequence[Output], folder: Path,
-                 species: Sequence[str], mass: NDArray[np.float64], *, units: str | None = None,
+                 species: Sequence[str], mass: NDArray[np.float64], *, charged: bool = False,
+                 units: str | None = None,
                  append_after: int | None = None, noted: Sequence[Mapping[str, Any]] = (),
                  last_step: int | None = None, tell: Callable[[str], None] = lambda line: None,
                  fs: FileSystem = REAL):
@@ -94,9 +97,10 @@ class Outputs:
             if output.kind == "h5md":
                 if units is None:
                     raise ValueError("H5MD needs the unit system of the run")
-                self.files.append(_H5md(comm, output, folder, mass, units, append_after, last_step))
+                self.files.append(_H5md(comm, output, folder, mass, charged, units, append_after,
+                                        last_step))
                 continue
-            text = _Text(comm, output, folder, species, mass, fs, tell)
+            text = _Text(comm, output, folder, species, mass, charged, fs, tell)
             text.open(append_after is not None, noted)
             self.files.append(text)
 
@@ -131,10 +135,11 @@ class _Text:
     """
 
     def __init__(self, comm: MPI.Comm, output: Output, folder: Path, species: Sequence[str],
-                 mass: NDArray[np.float64], fs: FileSystem, tell: Callable[[str], None]):
+                 mass: NDArray[np.float64], charged: bool, fs: FileSystem,
+                 tell: Callable[[str], None]):
         self.comm, self.output, self.folder, self._fs, self._tell = comm, output, folder, fs, tell
         self._make = partial(FrameWriter, kind=output.kind, columns=output.columns,
-                             species=species, mass=mass)
+                             species=species, mass=mass, charged=charged)
         self.name = output.file
         self.last_step: int | None = None
         self.writer: FrameWriter | None = None
@@ -214,12 +219,12 @@ class _H5md:
     """An H5MD trajectory."""
 
     def __init__(self, comm: MPI.Comm, output: Output, folder: Path, mass: NDArray[np.float64],
-                 units: str, append_after: int | None, last_step: int | None):
+                 charged: bool, units: str, append_after: int | None, last_step: int | None):
         self.mass, self.every, self.last_step = mass, output.every, last_step
         self.units = H5MD_UNITS[units]
         length, time = (self.units.get(name, (None,))[0] for name in ("position", "time"))
-        contents = Contents(h5md_fields(output, units), length, time, ("mdapp", __version__),
-                            output.frames_per_part)
+        contents = Contents(h5md_fields(output, units, charged), length, time,
+                            ("mdapp", __version__), output.frames_per_part)
         self.writer = TrajectoryWriter(comm, folder / output.file, contents, append_after,
                                        self._to_come)
 
@@ -247,6 +252,8 @@ class _H5md:
             "species": lambda which: atoms.type[which] + 1,
             "mass": lambda which: self.mass[atoms.type[which]],
         }
+        if atoms.q is not None:
+            rows["charge"] = _scaled(atoms.q, 1.0)
         for name, array in ARRAYS.items():
             rows[name] = _scaled(getattr(atoms, array), self.units.get(name, ("", 1.0))[1])
         return rows
@@ -256,7 +263,7 @@ def _scaled(array: NDArray[Any], factor: float) -> Rows:
     return lambda which: array[which] if factor == 1.0 else array[which] * factor
 
 
-def h5md_fields(output: Output, units: str) -> tuple[Field, ...]:
+def h5md_fields(output: Output, units: str, charged: bool = False) -> tuple[Field, ...]:
     """What an H5MD file holds: what the deck asks for in each frame, and what never changes.
 
     species are the types from 1; readers that want elements take them from a topology.
@@ -269,6 +276,8 @@ def h5md_fields(output: Output, units: str) -> tuple[Field, ...]:
         fields.append(Field("id", "<i8", 1, per_frame=False))
     fields.append(Field("species", "<i4", 1, per_frame=False))
     fields.append(Field("mass", "<f8", 1, names.get("mass", (None,))[0], per_frame=False))
+    if charged:
+        fields.append(Field("charge", "<f8", 1, names.get("charge", (None,))[0], per_frame=False))
     return tuple(fields)
 
 

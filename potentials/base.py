@@ -14,6 +14,11 @@ owners (`Exchange`).  What it needs of the engine it declares:
 
 A kernel that needs the cell, which most do not, has a method `accept_box(edges, periodic)`.
 
+A potential between charges declares `charges = True`; the engine refuses it where atoms have none.
+Its kernel has a method `accept_charges(q, coulomb)`, called after each building of lists: q
+(ntotal,) are the charges of atoms and ghosts in the order of these lists, which is that of x, and
+coulomb is 1 / (4 pi eps0) in the units of the run, so that coulomb q_i q_j / r is an energy.
+
 A potential is a frozen description, cheap to send to every rank.  `compiled` turns it into a
 `Kernel` for one precision.
 """

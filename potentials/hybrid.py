@@ -58,6 +58,11 @@ class Hybrid:
         return next((units for units in map(units_of, self.parts) if units), None)
 
     @property
+    def charges(self) -> bool:
+        """Whether a part acts between charges."""
+        return any(getattr(part, "charges", False) for part in self.parts)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The files of all parts."""
         return tuple(name for part in self.parts for name in getattr(part, "files", ()))
@@ -155,6 +160,13 @@ class HybridKernel:
             accept = getattr(kernel, "accept_box", None)
             if accept is not None:
                 accept(edges, periodic)
+
+    def accept_charges(self, q: NDArray[np.float64], coulomb: float) -> None:
+        """Hand the charges to the parts that act between them; see potentials.base."""
+        for kernel in self.kernels:
+            accept = getattr(kernel, "accept_charges", None)
+            if accept is not None:
+                accept(q, coulomb)
 
     def compute(self, x: NDArray[np.float64], type_: NDArray[np.int32], nlocal: int,
                 pairs: PairList, f: NDArray[np.float64], want: Want, exchange: Exchange

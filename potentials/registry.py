@@ -20,6 +20,9 @@ from potentials.hybrid import Hybrid
 from potentials.own_file import KINDS, kind_of
 from potentials.pair.born import BornMayerHuggins
 from potentials.pair.buck import Buckingham
+from potentials.pair.coul_cut import Coulomb
+from potentials.pair.coul_dsf import DampedShiftedForce
+from potentials.pair.coul_wolf import Wolf
 from potentials.pair.formula import PairPotential
 from potentials.pair.gauss import Gaussian
 from potentials.pair.lj import LennardJones
@@ -41,7 +44,7 @@ Factory = Callable[..., Potential]
 
 PAIR_FORMULAS: tuple[type[PairPotential], ...] = (
     LennardJones, LJSmoothLinear, LJSmooth, Morse, Buckingham, BornMayerHuggins, Yukawa, Soft,
-    Gaussian, ZBL, Tabulated)
+    Gaussian, ZBL, Tabulated, Coulomb, DampedShiftedForce, Wolf)
 
 
 def hybrid(ntypes: int, *, part: Sequence[Mapping[str, Any]],

@@ -6,13 +6,15 @@ The answer is the same from any number of processes, so under mpirun the first o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
+from mdapp.charges import charges_of_types
 from mdapp.cli.output import text_stream, write_json
 from mdapp.derivatives import Derivatives, check_derivatives
 from mdapp.errors import InputError
@@ -44,6 +46,9 @@ def eval(
     species: Annotated[str | None, typer.Option(
         "--species", metavar="A,B",
         help="Names of the types 1, 2, ...; symbols in the structure are mapped to them.")] = None,
+    charges: Annotated[str | None, typer.Option(
+        "--charges", metavar="Q,Q",
+        help="Charges of the types, instead of those of the structure.")] = None,
     units: Annotated[str | None, typer.Option(
         "--units", metavar="NAME",
         help="lj or metal: of structure and potential; default: those of the potential.")] = None,
@@ -72,6 +77,8 @@ def eval(
     spec = potential_named(potential)
     names = tuple(species.split(",")) if species is not None else spec.species
     structure = read_structure(path, index, names, open_or_periodic(boundary))
+    if charges is not None:
+        structure = replace(structure, q=charges_named(charges, structure))
     made = made_for(spec, structure.species)
     if precision not in made.precisions:
         raise InputError(f"--precision {precision}: {made.style} can do "
@@ -86,7 +93,7 @@ def eval(
         print(verdict(compared, result), file=text_stream(json_target))
     if out is not None:
         write_results(out, structure.box, structure.elements, structure.id, structure.x,
-                      result.energy, result.energies, result.forces, result.stress)
+                      result.energy, result.energies, result.forces, result.stress, structure.q)
     if json_target is not None:
         answer = as_json(path, potential, made, result)
         if compared is not None:
@@ -148,6 +155,15 @@ def open_or_periodic(boundary: str | None) -> list[bool] | None:
         raise InputError(f'--boundary {boundary!r}: must be three letters p (periodic) or f (open) '
                          'such as "p p f"')
     return [letter == "p" for letter in letters]
+
+
+def charges_named(text: str, structure: Structure) -> NDArray[np.float64]:
+    """(n,) charges of the atoms from those of their types, as --charges has them."""
+    try:
+        given = [float(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError(f"--charges {text}: must be numbers with commas between them") from None
+    return charges_of_types(given, len(structure.species), "--charges")[structure.type]
 
 
 def units_of(given: str | None, spec: PotentialSpec, potential: Potential) -> str:

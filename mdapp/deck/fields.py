@@ -27,7 +27,7 @@ ThermoColumn = Literal[
     "pxx", "pyy", "pzz", "pxy", "pxz", "pyz", "nbuild", "ndanger",
 ]
 DumpColumn = Literal[
-    "id", "type", "element", "mass", "x", "y", "z", "xs", "ys", "zs", "xu", "yu", "zu",
+    "id", "type", "element", "mass", "q", "x", "y", "z", "xs", "ys", "zs", "xu", "yu", "zu",
     "ix", "iy", "iz", "vx", "vy", "vz", "fx", "fy", "fz",
 ]
 H5mdField = Literal["position", "velocity", "force", "image"]

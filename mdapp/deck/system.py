@@ -85,6 +85,8 @@ class System(Section):
     """Name of each type: chemical symbols in metal units."""
     masses: Annotated[tuple[Positive, ...], LIST] | None = None
     """Mass of each type; default: 1 in lj units, the element's in metal units."""
+    charges: Annotated[tuple[float, ...], LIST] | None = None
+    """Charge of each type, in e in metal units; default: the charges of the file, if it has any."""
     boundary: str | None = None
     """One letter for each of x, y, z: p periodic, f open (atoms may leave the box);
     default: as the file says, else periodic."""
@@ -189,7 +191,7 @@ class System(Section):
                                                f"{self.basis_count} basis atoms, not {len(types)}")
         if self.fill is not None and self.basis_types is not None:
             yield "basis_types", "not together with fill: give it in the entries of fill"
-        for key in ("species", "masses"):
+        for key in ("species", "masses", "charges"):
             given = getattr(self, key)
             if given is not None and len(given) < self._placed_types():
                 yield key, (f"must have an entry for each of the {self._placed_types()} types, "

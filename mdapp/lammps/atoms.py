@@ -197,6 +197,27 @@ def mass(script: Script, command: Command) -> None:
         script.masses[t] = value
 
 
+def set_charge(script: Script, command: Command) -> None:
+    """Set the charges of types, or of all atoms."""
+    command.expect(4)
+    if command.at(2) != "charge":
+        raise command.unsupported(f"set ... {command.at(2)}", "mdapp sets charges only; give types "
+                                  "in create_atoms or in the data file")
+    if command.at(0) == "group":
+        command.group_all(1)
+        types = range(1, (script.type_count or 0) + 1)
+    elif command.at(0) == "type":
+        types = command.types(1, script.type_count or 0)
+    else:
+        raise command.unsupported(f"set {command.at(0)}", "mdapp sets the charges of types: write "
+                                  "set type, or give the charges in the data file")
+    if not script.charged:
+        raise command.error("atoms have no charges: give 'atom_style charge'")
+    for t in types:
+        script.charges[t] = command.number(3)
+    script.lines["system.charges"] = command.line
+
+
 def velocity(script: Script, command: Command) -> None:
     """Set the initial velocities; LAMMPS's defaults are loop all, dist uniform, mom yes, rot no."""
     command.group_all(0)

@@ -42,6 +42,9 @@ FORMS = {
     "yukawa": Form(("kappa", "rc"), ("a",)),
     "soft": Form(("rc",), ("a",)),
     "gauss": Form(("rc",), ("a", "b")),
+    "coul/cut": Form(("rc",), ()),
+    "coul/dsf": Form(("alpha", "rc"), (), ()),
+    "coul/wolf": Form(("alpha", "rc"), (), ()),
 }
 FORMULAS = {formula.style: formula for formula in PAIR_FORMULAS}
 
@@ -83,7 +86,8 @@ class PairFormula(PairStyle):
     def usage(self) -> str:
         """The form of pair_coeff."""
         last = " ".join(map(str.upper, self.form.last))
-        return f"pair_coeff TYPES TYPES {' '.join(map(str.upper, self.form.coeff))} [{last}]"
+        words = [*map(str.upper, self.form.coeff), *([f"[{last}]"] if last else [])]
+        return " ".join(["pair_coeff TYPES TYPES", *words])
 
     def modify(self, command: Command) -> None:
         """Set the mixing rule and the energy shift."""
@@ -110,19 +114,21 @@ class PairFormula(PairStyle):
                     raise self.command.error(f"no coefficients for {which}; give "
                                              f"'pair_coeff {i} {j} {coefficients}'")
         types = range(1, type_count + 1)
-        table = self._head()
-        for name in self.form.coeff + self.form.last:
+        table, names = self._head(), self.form.coeff + self.form.last
+        for name in names:
             column = [self.pairs[t, t][name] for t in types]
             same = len(set(column)) == 1
             table[name] = column[0] if same else column
         unmixed = [{"types": list(pair), **values} for pair, values in sorted(self.pairs.items())
-                   if pair[0] != pair[1]]
+                   if pair[0] != pair[1] and names]
         return table | ({"pair": unmixed} if unmixed else {})
 
     def table_of(self, pairs: set[tuple[int, int]], type_count: int) -> dict[str, Any]:
         """The table as a part of a sum, which acts on these pairs and no others."""
-        entries = [{"types": list(pair), **self.pairs[pair]} for pair in sorted(pairs)]
-        return self._head() | {"pair": entries, "only": [list(pair) for pair in sorted(pairs)]}
+        entries = [{"types": list(pair), **self.pairs[pair]} for pair in sorted(pairs)
+                   if self.pairs[pair]]
+        table = self._head() | ({"pair": entries} if entries else {})
+        return table | {"only": [list(pair) for pair in sorted(pairs)]}
 
     def _head(self) -> dict[str, Any]:
         """Style and options."""

@@ -31,6 +31,8 @@ class Script:
     box : bounds of the box of a lattice
     type_count : number of atom types, once there is a box
     masses : mass of each type that has one, with the line of the command
+    charged : whether the atom style has charges
+    charges : charge of each type that a command sets
     """
 
     path: Path
@@ -45,6 +47,8 @@ class Script:
     type_count: int | None = None
     has_atoms: bool = False
     masses: dict[int, float] = field(default_factory=dict)
+    charged: bool = False
+    charges: dict[int, float] = field(default_factory=dict)
     pair: PairStyle | None = None
     integrator_line: int | None = None
     dumps: set[str] = field(default_factory=set)
@@ -86,6 +90,7 @@ class Script:
             raise self._lacks("time integration", "give 'fix 1 all nve' before run")
         assert self.type_count is not None
         self._finish_masses(self.type_count)
+        self._finish_charges(self.type_count)
         self.deck["units"] = self.units
         self.deck["system"].setdefault("boundary", "p p p")
         self.deck["potential"] = self.pair.table(self.type_count)
@@ -102,6 +107,17 @@ class Script:
             raise self._lacks(f"the mass of type {missing[0]}", f"give 'mass {missing[0]} M'")
         if self.masses:
             self.deck["system"]["masses"] = [self.masses[t] for t in range(1, count + 1)]
+
+    def _finish_charges(self, count: int) -> None:
+        """Charges of types: 0 where no command sets them, as LAMMPS has it, but not of a file."""
+        from_file = bool(self.get("system.file"))
+        if not self.charged or (from_file and not self.charges):
+            return
+        missing = [t for t in range(1, count + 1) if t not in self.charges]
+        if from_file and missing:
+            raise self._lacks(f"the charge of type {missing[0]}", "give the charges of all types "
+                              "by set, or all of them in the data file")
+        self.deck["system"]["charges"] = [self.charges.get(t, 0.0) for t in range(1, count + 1)]
 
     def _lacks(self, what: str, remedy: str) -> InputError:
         return InputError(f"{self.path}: the script does not give {what}; {remedy}")

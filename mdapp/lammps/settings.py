@@ -50,11 +50,12 @@ def boundary(script: Script, command: Command) -> None:
 
 
 def atom_style(script: Script, command: Command) -> None:
-    """Take the only atom style there is."""
+    """Note whether atoms have charges."""
     command.expect(1)
-    if command.at(0) != "atomic":
-        raise command.unsupported(f"atom_style {command.at(0)}", "mdapp has atom_style atomic: "
-                                  "no bonds, charges or shapes")
+    if command.at(0) not in ("atomic", "charge"):
+        raise command.unsupported(f"atom_style {command.at(0)}", "mdapp has atom_style atomic and "
+                                  "charge: no bonds or shapes")
+    script.charged = command.at(0) == "charge"
 
 
 def atom_modify(script: Script, command: Command) -> None:

@@ -35,7 +35,8 @@ COMMANDS: dict[str, Supported] = {
     "units": Supported(settings.units, "units lj|metal", BEFORE),
     "dimension": Supported(settings.dimension, "dimension 3", BEFORE),
     "boundary": Supported(settings.boundary, "boundary p|f p|f p|f", BEFORE),
-    "atom_style": Supported(settings.atom_style, "atom_style atomic", BEFORE),
+    "atom_style": Supported(settings.atom_style, "atom_style atomic|charge",
+                            BEFORE),
     "atom_modify": Supported(settings.atom_modify, "atom_modify map|sort ..."),
     "newton": Supported(settings.newton, "newton on|off [on|off]", BEFORE),
     "processors": Supported(settings.processors, "processors Px Py Pz", BEFORE),
@@ -49,6 +50,7 @@ COMMANDS: dict[str, Supported] = {
                               "[basis M TYPE] ...", BOX),
     "read_data": Supported(atoms.read_data, "read_data FILE", BEFORE),
     "mass": Supported(atoms.mass, "mass TYPES VALUE", BOX),
+    "set": Supported(atoms.set_charge, "set type TYPES|group all charge Q", ATOMS),
     "velocity": Supported(atoms.velocity, "velocity all create T SEED [dist uniform|gaussian] "
                           "[mom yes|no] [rot yes|no] [loop all|geom] [sum no]", ATOMS),
     "pair_style": Supported(settings.pair_style, "pair_style STYLE ..."),
@@ -69,7 +71,8 @@ COMMANDS: dict[str, Supported] = {
 
 AFTER_RUN = ("run", "variable")     # what may follow a run: neither changes what is computed
 
-_ATOMIC = "mdapp has atoms without bonds or charges"
+_ATOMIC = "mdapp has atoms without bonds"
+_LONG = "mdapp has no long-range forces; pair_style coul/dsf does without"
 _LOOP = "mdapp runs a script once from top to bottom; write a shell loop with -var or --set"
 _LOOKS = "remove it: it changes what LAMMPS prints, not what it computes"
 _FASTER = "remove it: mdapp has one kernel, the fast one; threads come from --set run.threads=N"
@@ -77,11 +80,13 @@ _FASTER = "remove it: mdapp has one kernel, the fast one; threads come from --se
 INSTEAD: dict[str, str] = {
     **dict.fromkeys(("bond_style", "bond_coeff", "angle_style", "angle_coeff", "dihedral_style",
                      "dihedral_coeff", "improper_style", "improper_coeff", "special_bonds",
-                     "kspace_style", "kspace_modify", "molecule", "create_bonds"), _ATOMIC),
+                     "molecule", "create_bonds"), _ATOMIC),
+    **dict.fromkeys(("kspace_style", "kspace_modify"), _LONG),
     **dict.fromkeys(("jump", "label", "next", "if", "include", "clear", "quit", "shell", "python",
                      "partition"), _LOOP),
     **dict.fromkeys(("print", "echo", "log", "info", "timer"), _LOOKS),
     **dict.fromkeys(("package", "suffix", "accelerator"), _FASTER),
+    "dielectric": "mdapp has a dielectric constant of 1; divide the charges by its square root",
     "group": "mdapp has no groups but all",
     "compute": "temp, press, pe and ke are columns of thermo_style custom",
     "uncompute": "there are no computes to remove",
@@ -92,7 +97,6 @@ INSTEAD: dict[str, str] = {
     "reset_timestep": "remove it: mdapp counts steps from 0",
     "minimize": "mdapp integrates in time only",
     "min_style": "mdapp integrates in time only",
-    "set": "give the types in create_atoms or in the data file",
     "displace_atoms": "move the atoms in the data file",
     "delete_atoms": "leave them out of create_atoms or of the data file",
     "replicate": "write the larger system to the data file, or use a lattice with more cells",

@@ -3,8 +3,9 @@
 First come the `nlocal` owned ones, then `nghost` copies of atoms that other ranks own.
 
 Only owned atoms have velocities, forces and images that mean anything; ghosts carry position, id
-and type.  Arrays have a capacity that grows when it must and is never truncated to.  The state of
-a run is these arrays, the box and the step.
+and type.  Charges are there for atoms that have some, on all ranks or on none.  Arrays have a
+capacity that grows when it must and is never truncated to.  The state of a run is these arrays, the
+box and the step.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-# name: (dtype, trailing shape); what an owned atom takes along when it moves to another rank
+# name: (dtype, trailing shape); what every owned atom takes along when it moves to another rank
 PER_ATOM = {
     "x": (np.float64, (3,)),
     "v": (np.float64, (3,)),
@@ -23,12 +24,13 @@ PER_ATOM = {
     "image": (np.int32, (3,)),
 }
 GHOST_FIELDS = ("x", "id", "type")
+CHARGE = "q"                        # what charged atoms and their ghosts have besides, float64
 MOTION = ("x", "v")                 # what changes in every step
 
 
 @dataclass
 class Atoms:
-    """Structure of arrays, capacity >= nlocal + nghost (ghosts only in x, id, type).
+    """Structure of arrays, capacity >= nlocal + nghost (ghosts only in x, id, type, q).
 
     Attributes
     ----------
@@ -40,6 +42,7 @@ class Atoms:
     image : (cap, 3) int32, how often each periodic boundary was crossed:
         unwrapped = x + image * box lengths
     mass : (ntypes,) float64
+    q : (cap,) float64, charges, or None
     nlocal, nghost : counts
     lent : whether somebody else reads `x` and `v` for a while: they are left as they are, and the
         next drift moves on into other arrays
@@ -52,6 +55,7 @@ class Atoms:
     id: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     type: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     image: NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 3), np.int32))
+    q: NDArray[np.float64] | None = None
     nlocal: int = 0
     nghost: int = 0
     lent: bool = False
@@ -72,14 +76,38 @@ class Atoms:
         """Owned atoms and ghosts."""
         return self.nlocal + self.nghost
 
+    @property
+    def charged(self) -> bool:
+        """Whether the atoms have charges; the same on all ranks."""
+        return self.q is not None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of what an owned atom takes along when it moves to another rank."""
+        return (*PER_ATOM, CHARGE) if self.charged else tuple(PER_ATOM)
+
+    @property
+    def ghost_fields(self) -> tuple[str, ...]:
+        """Names of what a ghost has."""
+        return (*GHOST_FIELDS, CHARGE) if self.charged else GHOST_FIELDS
+
+    @property
+    def all_charges(self) -> NDArray[np.float64] | None:
+        """(ntotal,) view of the charges of owned atoms and ghosts, or None."""
+        return None if self.q is None else self.q[:self.ntotal]
+
+    def charge(self) -> None:
+        """Make room for charges, which are undefined until they are set."""
+        self.q = np.empty(len(self.x))
+
     def reserve(self, nlocal: int) -> None:
         """Make room for `nlocal` owned atoms; contents are kept."""
-        for name in (*PER_ATOM, "f"):
+        for name in (*self.fields, "f"):
             self._grow(name, nlocal, self.nlocal)
 
     def reserve_ghosts(self) -> None:
         """Make room for the ghosts that are announced by `nghost`; contents are kept."""
-        for name in GHOST_FIELDS:
+        for name in self.ghost_fields:
             self._grow(name, self.ntotal, self.ntotal)
 
     def _grow(self, name: str, needed: int, used: int) -> None:
@@ -120,6 +148,6 @@ class Atoms:
 
     def reorder(self, order: NDArray[np.int32]) -> None:
         """Reorder the owned atoms: atom k becomes what atom order[k] was.  Forces are not kept."""
-        for name in PER_ATOM:
+        for name in self.fields:
             array = getattr(self, name)
             array[:self.nlocal] = array.take(order, axis=0)

@@ -96,6 +96,7 @@ class LatticeSource:
         self._passes = [maker(self.lattice, lo, self._upper, *self._region(f), t)
                         for f, t in zip(fills, types, strict=True)]
         self.natoms = sum(sites.natoms for sites in self._passes)
+        self.charged = False
 
     def blocks(self, lo: Vector | None = None, hi: Vector | None = None) -> Iterator[Block]:
         """See `AtomSource.blocks`; only cells that can reach into lo <= x <= hi are visited."""

@@ -35,6 +35,7 @@ class Block:
     x : (n, 3) float64, positions; inside the box along periodic axes
     v : (n, 3) float64 velocities, or None where the source has none
     image : (n, 3) int32 image flags (unwrapped = x + image @ box.edges), or None: all zero
+    q : (n,) float64 charges, or None where the source has none
     """
 
     id: NDArray[np.int64]
@@ -42,6 +43,7 @@ class Block:
     x: NDArray[np.float64]
     v: NDArray[np.float64] | None = None
     image: NDArray[np.int32] | None = None
+    q: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.id)
@@ -56,6 +58,7 @@ class AtomSource(Protocol):
     natoms : number of atoms, known before the blocks are walked
     mass : (ntypes,) float64
     species : ntypes names, element symbols where they are known
+    charged : whether all blocks have charges
     """
 
     @property
@@ -69,6 +72,9 @@ class AtomSource(Protocol):
 
     @property
     def species(self) -> tuple[str, ...]: ...       # noqa: D102
+
+    @property
+    def charged(self) -> bool: ...                  # noqa: D102
 
     def blocks(self, lo: NDArray[np.float64] | None = None,
                hi: NDArray[np.float64] | None = None) -> Iterator[Block]:
@@ -100,6 +106,11 @@ class ArraySource:
         """Number of atoms."""
         return len(self.atoms)
 
+    @property
+    def charged(self) -> bool:
+        """Whether there are charges."""
+        return self.atoms.q is not None
+
     def blocks(self, lo: NDArray[np.float64] | None = None,
                hi: NDArray[np.float64] | None = None) -> Iterator[Block]:
         """Slice the arrays; the hint is not used, slicing costs nothing."""
@@ -108,4 +119,5 @@ class ArraySource:
             a = self.atoms
             yield Block(a.id[part], a.type[part], a.x[part],
                         None if a.v is None else a.v[part],
-                        None if a.image is None else a.image[part])
+                        None if a.image is None else a.image[part],
+                        None if a.q is None else a.q[part])

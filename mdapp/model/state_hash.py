@@ -1,9 +1,9 @@
 """A hash of the state of all atoms, whatever their order and whichever ranks hold them.
 
-Each atom's id, position, velocity, type and image make seven-and-two words of 64 bits; a chain of
-bijective mixes turns them into one, and the words of all atoms are summed modulo 2^64, twice with
-different endings.  Integer sums commute, so any number of ranks gives the same 128 bits; an atom
-lost, doubled, swapped or changed by one bit gives others.
+Each atom's id, position, velocity, type and image make seven-and-two words of 64 bits, its charge,
+if it has one, another; a chain of bijective mixes turns them into one, and the words of all atoms
+are summed modulo 2^64, twice with different endings.  Integer sums commute, so any number of ranks
+gives the same 128 bits; an atom lost, doubled, swapped or changed by one bit gives others.
 
     h = s1;  for each word w:  h = mix(h ^ w);      h1 = sum h,   h2 = sum mix(h ^ s2)
 
@@ -30,8 +30,12 @@ def state_hash(atoms: Atoms, comm: MPI.Comm) -> str:
     """32 hexadecimal digits, h1 then h2, of the owned atoms of all ranks; collective."""
     n = atoms.nlocal
     sums = np.zeros(2, np.uint64)
-    hash_atoms(atoms.id[:n], atoms.x[:n].view(np.uint64), atoms.v[:n].view(np.uint64),
-               atoms.type[:n], atoms.image[:n], sums)
+    arrays = (atoms.id[:n], atoms.x[:n].view(np.uint64), atoms.v[:n].view(np.uint64),
+              atoms.type[:n], atoms.image[:n])
+    if atoms.q is None:
+        hash_atoms(*arrays, sums)
+    else:
+        hash_more(*arrays, atoms.q[:n, None].view(np.uint64), sums)
     comm.Allreduce(MPI.IN_PLACE, sums, MPI.SUM)
     return f"{int(sums[0]):016x}{int(sums[1]):016x}"
 
@@ -70,6 +74,23 @@ def hash_atoms(ids, x, v, types, image, sums):
             h2 += mix(h[k] ^ S2)
     sums[0] += h1
     sums[1] += h2
+
+
+@njit(cache=True, nogil=True)
+def hash_more(ids, x, v, types, image, words, sums):
+    """As hash_atoms, with further words (n, k) uint64 of each atom."""
+    for i in range(len(ids)):
+        h = mix(S1 ^ np.uint64(ids[i]))
+        for d in range(3):
+            h = mix(h ^ x[i, d])
+        for d in range(3):
+            h = mix(h ^ v[i, d])
+        h = mix(h ^ two_words(types[i], image[i, 0]))
+        h = mix(h ^ two_words(image[i, 1], image[i, 2]))
+        for k in range(words.shape[1]):
+            h = mix(h ^ words[i, k])
+        sums[0] += h
+        sums[1] += mix(h ^ S2)
 
 
 @njit(cache=True, nogil=True)

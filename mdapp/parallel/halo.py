@@ -76,7 +76,7 @@ class Halo:
                        for axis in range(3) for d in (BELOW, ABOVE)}
 
     def borders(self, atoms: Atoms) -> None:
-        """New ghosts behind the owned atoms: choose what goes, exchange it with ids and types."""
+        """New ghosts behind the owned atoms: choose what goes, exchange all that ghosts have."""
         atoms.nghost = 0
         self.rounds = []
         lo, hi = self.grid.lo, self.grid.hi
@@ -159,7 +159,7 @@ class Halo:
             m.first, m.last = atoms.ntotal, atoms.ntotal + count
             atoms.nghost += count
         atoms.reserve_ghosts()
-        for name in ("x", "id", "type"):
+        for name in atoms.ghost_fields:
             array = getattr(atoms, name)
             pending, sent = [], []
             for m in messages:

@@ -12,11 +12,12 @@ from mpi4py import MPI
 from numba import njit
 from numpy.typing import NDArray
 
-from mdapp.model.atoms import PER_ATOM, Atoms
+from mdapp.model.atoms import CHARGE, PER_ATOM, Atoms
 from mdapp.model.box import Box
 from mdapp.parallel.grid import NOBODY, RankGrid
 
 RECORD = np.dtype([(name, dtype, shape) for name, (dtype, shape) in PER_ATOM.items()])
+CHARGED_RECORD = np.dtype([*RECORD.descr, (CHARGE, "<f8")])
 
 
 def wrap(atoms: Atoms, box: Box) -> None:
@@ -83,15 +84,15 @@ def _sendrecv(comm: MPI.Comm, grid: RankGrid, axis: int, direction: int,
     to, source = (MPI.PROC_NULL if rank == NOBODY else rank for rank in (to, source))
     count = np.zeros(1, np.int64)
     comm.Sendrecv(np.array([len(records)], np.int64), to, recvbuf=count, source=source)
-    incoming = np.empty(int(count[0]), RECORD)
+    incoming = np.empty(int(count[0]), records.dtype)
     comm.Sendrecv(records.view(np.uint8), to, recvbuf=incoming.view(np.uint8), source=source)
     return incoming
 
 
 def take(atoms: Atoms, which: NDArray[np.int64]) -> NDArray:
     """Records of the chosen owned atoms."""
-    records = np.empty(len(which), RECORD)
-    for name in PER_ATOM:
+    records = np.empty(len(which), CHARGED_RECORD if atoms.charged else RECORD)
+    for name in atoms.fields:
         records[name] = getattr(atoms, name)[which]
     return records
 
@@ -105,7 +106,7 @@ def remove(atoms: Atoms, which: NDArray[np.int64]) -> None:
     n = atoms.nlocal - len(which)
     holes = np.flatnonzero(~keep[:n])
     fillers = n + np.flatnonzero(keep[n:])
-    for name in PER_ATOM:
+    for name in atoms.fields:
         array = getattr(atoms, name)
         array[holes] = array[fillers]
     atoms.nlocal = n
@@ -115,6 +116,6 @@ def append(atoms: Atoms, records: NDArray) -> None:
     """Add records as owned atoms."""
     n = atoms.nlocal
     atoms.reserve(n + len(records))
-    for name in PER_ATOM:
+    for name in atoms.fields:
         getattr(atoms, name)[n:n + len(records)] = records[name]
     atoms.nlocal = n + len(records)

@@ -15,6 +15,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from mdapp.analysis.thermo import Thermo
+from mdapp.charges import give_charges
 from mdapp.integrate.nve import VelocityVerlet
 from mdapp.model.atoms import Atoms
 from mdapp.model.box import Box
@@ -45,17 +46,21 @@ def compiled_once_a_node(comm: MPI.Comm, compile_all: Callable[[], None]) -> flo
 
 
 def exercise(kernel: Kernel, mass: NDArray[np.float64], units: Units, reach: float, threads: int,
-             exact: bool, lists: str) -> None:
+             exact: bool, lists: str, charged: bool) -> None:
     """One step of a few atoms of this rank alone, through everything that a loop calls."""
     comm = MPI.COMM_SELF
     box = Box.orthogonal(np.zeros(3), np.full(3, 2.0 * reach))
     grid = RankGrid.for_rank(0, 1, box)
     atoms = Atoms(mass)
+    if charged:
+        atoms.charge()
     corners = np.stack(np.meshgrid(*[[0.0, reach]] * 3, indexing="ij"), -1).reshape(-1, 3)
     atoms.reserve(len(corners))
     atoms.nlocal = n = len(corners)
     atoms.x[:n], atoms.v[:n], atoms.f[:n], atoms.image[:n] = corners, 0.0, 0.0, 0
     atoms.id[:n], atoms.type[:n] = np.arange(1, n + 1), 0
+    if atoms.q is not None:
+        atoms.q[:n] = 0.0
     halo, clusters = Halo(comm, grid, reach), ClusterList(reach, threads, exact, lists)
     trigger, integrator = RebuildTrigger(comm, 0.1 * reach), VelocityVerlet(1e-3, units.ftm2v)
     thermo = Thermo(comm, units, n, ())
@@ -66,6 +71,7 @@ def exercise(kernel: Kernel, mass: NDArray[np.float64], units: Units, reach: flo
     atoms.reorder(clusters.sort(atoms.x[:n], atoms.id[:n]))
     halo.borders(atoms)
     clusters.build(atoms.x[:atoms.ntotal], atoms.id[:atoms.ntotal], n)
+    give_charges(kernel, atoms.all_charges, units)
     trigger.hold(atoms)
     for want in (Want.FORCES, Want.TOTALS):
         result = kernel.compute(atoms.x[:atoms.ntotal], atoms.type[:atoms.ntotal], n,

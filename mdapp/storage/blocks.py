@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mdapp.model.state_hash import S1, S2, hash_atoms, mix, two_words
+from mdapp.model.state_hash import hash_atoms, hash_more
 from mdapp.storage.crc import crc32
 from mdapp.storage.files import raw
 
@@ -185,7 +185,7 @@ def add_hash(arrays: Sequence[NDArray[Any]], sums: NDArray[np.uint64]) -> None:
         return
     x, v = x.view(np.uint64), v.view(np.uint64)
     if others:
-        _hash_more(ids, x, v, types, image, _words(others), sums)
+        hash_more(ids, x, v, types, image, _words(others), sums)
     else:
         hash_atoms(ids, x, v, types, image, sums)
 
@@ -199,19 +199,3 @@ def _words(arrays: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
         padded[:, : flat.shape[1]] = flat
         columns.append(padded.view(np.uint64))
     return np.concatenate(columns, axis=1)
-
-
-@njit(cache=True, nogil=True)
-def _hash_more(ids, x, v, types, image, words, sums):  # type: ignore[no-untyped-def]
-    for i in range(len(ids)):
-        h = mix(S1 ^ np.uint64(ids[i]))
-        for d in range(3):
-            h = mix(h ^ x[i, d])
-        for d in range(3):
-            h = mix(h ^ v[i, d])
-        h = mix(h ^ two_words(types[i], image[i, 0]))
-        h = mix(h ^ two_words(image[i, 1], image[i, 2]))
-        for k in range(words.shape[1]):
-            h = mix(h ^ words[i, k])
-        sums[0] += h
-        sums[1] += mix(h ^ S2)

@@ -80,10 +80,15 @@ def from_ase(atoms: Any, *, where: str = "atoms", species: Sequence[str] | None 
         v = np.array(momenta) / mass[type_][:, None] * UNITS[units].mvv2e ** -0.5
         if not np.isfinite(v).all():
             raise InputError(f"{where}: momenta that are not finite")
+    q = atoms.arrays.get("initial_charges")
+    if q is not None:
+        q = np.array(q, np.float64)
+        if not np.isfinite(q).all():
+            raise InputError(f"{where}: initial charges that are not finite")
     box = box_of(where, atoms, x, boundary)
     x, image = wrap(box, x, None, where)
     return ArraySource(box, mass, names_,
-                       Block(np.arange(1, len(x) + 1), type_, x, v, image))
+                       Block(np.arange(1, len(x) + 1), type_, x, v, image, q))
 
 
 def box_of(where: str, atoms: Any, x: np.ndarray[Any, np.dtype[np.float64]],

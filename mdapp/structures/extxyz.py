@@ -5,8 +5,9 @@
     Si 0.0 0.0 0.0
     Si 1.3575 1.3575 1.3575
 
-`Properties` names the columns; species (or Z), pos, and where there are any, id and velocities
-are used, others (forces, energies, charges) are passed over.  Velocities are `velo` or
+`Properties` names the columns; species (or Z), pos, and where there are any, id, velocities and
+charges (`charge`, or ASE's `initial_charges`) are used, others (forces, energies, a calculator's
+`charges`) are passed over.  Velocities are `velo` or
 `velocities` in the units of the run, or ASE's `momenta`: v = p / (m sqrt(mvv2e)), which keeps
 p^2 / 2m the same energy.  Without Properties the columns are species and pos; without Lattice
 the box is open and drawn around the atoms; without pbc a lattice is periodic.
@@ -47,8 +48,10 @@ from mdapp.structures.text import (
 
 DEFAULT_PROPERTIES = "species:S:1:pos:R:3"
 VELOCITIES = ("velo", "velocities", "momenta")
+CHARGES = ("charge", "initial_charges")
 USED = {"species": ("S", 1), "Z": ("I", 1), "pos": ("R", 3), "id": ("I", 1),
-        "velo": ("R", 3), "velocities": ("R", 3), "momenta": ("R", 3)}
+        "velo": ("R", 3), "velocities": ("R", 3), "momenta": ("R", 3),
+        "charge": ("R", 1), "initial_charges": ("R", 1)}
 _PAIR = re.compile(r"""([^\s=]+)\s*=\s*("[^"]*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|[^\s"]\S*)|(\S+)""")
 
 
@@ -87,6 +90,7 @@ class ExtxyzSource:
         self.natoms = frame.natoms
         self._header = f"{self.path}:{frame.line - 1}"
         self._columns = _Columns(self._header, frame.info.get("Properties", DEFAULT_PROPERTIES))
+        self.charged = any(self._columns.has(name) for name in CHARGES)
         box = _box(self._header, frame.info, boundary)
         if species is None or box is None:
             found, lo, hi = self._survey()
@@ -112,7 +116,7 @@ class ExtxyzSource:
             x, image = wrap(self.box, self._position(rows), None,
                             f"{self.path}:{rows.line[0]}-{rows.line[-1]}")
             count += len(types)
-            yield Block(id_, types, x, self._velocity(rows, types), image)
+            yield Block(id_, types, x, self._velocity(rows, types), image, self._charge(rows))
         ids.finish()
 
     def _rows(self) -> Iterator[Rows]:
@@ -131,6 +135,13 @@ class ExtxyzSource:
                 if name == "momenta":
                     v = v / self.mass[types][:, None] * self._momentum_to_velocity
                 return np.ascontiguousarray(v)
+        return None
+
+    def _charge(self, rows: Rows) -> NDArray[np.float64] | None:
+        for name in CHARGES:
+            q = self._columns.of(rows, name)
+            if q is not None:
+                return np.ascontiguousarray(q[:, 0])
         return None
 
     def _symbols(self, rows: Rows) -> tuple[list[str], NDArray[np.int64]]:
@@ -186,7 +197,8 @@ class _Columns:
             if name not in USED or (name == "Z" and "species" in fields[::3]):
                 self.kinds += [SKIP] * columns
                 continue
-            if (kind, columns) != USED[name]:
+            whole = kind == "I" and name in CHARGES       # formal charges, as integers
+            if (kind, columns) != USED[name] and not (whole and columns == 1):
                 raise InputError(f"{where}: Properties: {name}:{kind}:{count} must be "
                                  f"{name}:{USED[name][0]}:{USED[name][1]}")
             if name in self._slot:
@@ -197,12 +209,17 @@ class _Columns:
         if "pos" not in self._slot or not {"species", "Z"} & set(self._slot):
             raise InputError(f"{where}: Properties={properties!r} needs species:S:1 (or Z:I:1) "
                              "and pos:R:3")
-        if sum(name in self._slot for name in VELOCITIES) > 1:
-            raise InputError(f"{where}: Properties has more than one of {', '.join(VELOCITIES)}; "
-                             "keep one")
+        for names in (VELOCITIES, CHARGES):
+            if sum(name in self._slot for name in names) > 1:
+                raise InputError(f"{where}: Properties has more than one of {', '.join(names)}; "
+                                 "keep one")
         if "vel" in fields[::3]:
             raise InputError(f"{where}: a column 'vel' may be in A/fs (GPUMD) or in the units of "
                              "the run; convert it and call it 'velo', or remove it")
+
+    def has(self, name: str) -> bool:
+        """Whether the file has a named column that is used."""
+        return name in self._slot
 
     def of(self, rows: Rows, name: str) -> NDArray[np.float64] | None:
         """(n, count) numbers of a named column, None if the file has none."""

@@ -19,8 +19,10 @@ from mdapp.structures.lammps_dump import Arrays
 
 EXTXYZ_COLUMNS = {       # column: (array, Properties, format of its numbers)
     "id": ("id", "I:1", "%d"), "type": ("type", "I:1", "%d"),
-    "velo": ("v", "R:3", "real"), "forces": ("f", "R:3", "real"), "image": ("image", "I:3", "%d")}
+    "initial_charges": ("q", "R:1", "real"), "velo": ("v", "R:3", "real"),
+    "forces": ("f", "R:3", "real"), "image": ("image", "I:3", "%d")}
 DEFAULT_COLUMNS = ("id", "velo")
+CHARGED_COLUMNS = ("id", "initial_charges", "velo")      # ASE's name of them
 
 
 class ExtxyzFormat:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from mdapp.errors import InputError
 from mdapp.model.box import Box
 from mdapp.model.elements import nearest
-from mdapp.structures.extxyz_format import DEFAULT_COLUMNS, ExtxyzFormat
+from mdapp.structures.extxyz_format import CHARGED_COLUMNS, DEFAULT_COLUMNS, ExtxyzFormat
 from mdapp.structures.lammps_dump import ATOM_COLUMNS, Arrays, DumpFormat
 
 KINDS = ("atom", "custom", "extxyz")
@@ -56,11 +56,12 @@ class FrameWriter:
     kind : atom, custom (LAMMPS dumps) or extxyz
     columns : of a custom dump (needed) or of extxyz; `atom` has id type xs ys zs
     species, mass : of the types
+    charged : whether the atoms have charges, which extxyz then writes
     append : go on at the end of a file that is there, instead of starting a new one
 
     Attributes
     ----------
-    needs : names of the arrays that pieces must have, of id type x image v f
+    needs : names of the arrays that pieces must have, of id type x image v f q
 
     Raises
     ------
@@ -68,11 +69,16 @@ class FrameWriter:
     """
 
     def __init__(self, path: Path | str, kind: str, columns: Sequence[str] | None = None, *,
-                 species: Sequence[str], mass: NDArray[np.float64],
+                 species: Sequence[str], mass: NDArray[np.float64], charged: bool = False,
                  append: bool = False) -> None:
         self.path = Path(path)
+        if columns is None and kind == "extxyz":
+            columns = CHARGED_COLUMNS if charged else DEFAULT_COLUMNS
         self._format = _format(kind, columns, species, mass)
         self.needs = self._format.needs
+        if "q" in self.needs and not charged:
+            raise InputError(f"output.columns: {' '.join(columns or ())!r}: the atoms have no "
+                             "charges; leave the column out, or give system.charges")
         if self.path.suffix in (".gz", ".bz2", ".zst", ".xz"):
             raise InputError(f"output.file: {self.path}: compressed files are not written; "
                              f"use {self.path.with_suffix('')}")
@@ -89,7 +95,7 @@ class FrameWriter:
         step, time, box : of the frame
         natoms : atoms in all pieces together
         pieces : arrays by name (`needs`): id (n,), type (n,) 0-based, x (n, 3) in the box,
-            image (n, 3), v (n, 3), f (n, 3); in the order of ids
+            image (n, 3), v (n, 3), f (n, 3), q (n,); in the order of ids
 
         Raises
         ------
@@ -158,7 +164,8 @@ def _format(kind: str, columns: Sequence[str] | None, species: Sequence[str],
                 raise InputError('output.columns: kind = "custom" needs the list of its columns')
             return DumpFormat(columns, species, mass)
         case "extxyz":
-            return ExtxyzFormat(DEFAULT_COLUMNS if columns is None else columns, species)
+            assert columns is not None
+            return ExtxyzFormat(columns, species)
     raise InputError(f"output.kind: unknown kind {kind!r}{nearest(kind, KINDS)}; "
                      f"it may be {', '.join(KINDS)}")
 

@@ -1,4 +1,4 @@
-"""LAMMPS data files of atom_style atomic (https://docs.lammps.org/read_data.html).
+"""LAMMPS data files of atom_style atomic or charge (https://docs.lammps.org/read_data.html).
 
     title line
     32 atoms
@@ -6,8 +6,10 @@
     0.0 3.6 xlo xhi             (also xy xz yz: a tilted box)
 
     Masses          1 63.55
-    Atoms # atomic  id type x y z [ix iy iz]
+    Atoms # atomic  id type x y z [ix iy iz]        (charge: id type q x y z [ix iy iz])
     Velocities      id vx vy vz
+
+Where the heading does not say the style, the number of columns does.
 
 Opening a file makes one fast pass that finds the sections (in any order) and counts their
 lines, so that a truncated file is refused before anything runs; atoms are parsed when they are
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +54,8 @@ OTHER_SECTIONS = ("Bonds", "Angles", "Dihedrals", "Impropers", "Ellipsoids", "Li
                   "Bodies", "Pair Coeffs", "PairIJ Coeffs", "Bond Coeffs", "Angle Coeffs",
                   "Dihedral Coeffs", "Improper Coeffs", "Atom Type Labels", "Bond Type Labels",
                   "Angle Type Labels", "Dihedral Type Labels", "Improper Type Labels")
-ATOM_COLUMNS = [INTEGER, INTEGER, REAL, REAL, REAL]
+ATOM_COLUMNS = {"atomic": [INTEGER, INTEGER, REAL, REAL, REAL],
+                "charge": [INTEGER, INTEGER, REAL, REAL, REAL, REAL]}
 IMAGE_COLUMNS = [INTEGER, INTEGER, INTEGER]
 VELOCITY_COLUMNS = [INTEGER, REAL, REAL, REAL]
 
@@ -94,7 +97,9 @@ class LammpsDataSource:
         in_file, symbols = self._masses(ntypes)
         self.species, self.mass = resolve_species(
             ntypes, species or symbols, masses if masses is not None else in_file, units)
-        self._columns = self._atom_columns() if self.natoms else ATOM_COLUMNS
+        style, images = self._atom_columns() if self.natoms else ("atomic", False)
+        self.charged = style == "charge"
+        self._columns = ATOM_COLUMNS[style] + IMAGE_COLUMNS * images
 
     def blocks(self, lo: NDArray[np.float64] | None = None,
                hi: NDArray[np.float64] | None = None) -> Iterator[Block]:
@@ -106,7 +111,7 @@ class LammpsDataSource:
         for rows in self._rows("Atoms", self._columns):
             block = self._block(rows, ids)
             if velocities is not None:
-                block = Block(block.id, block.type, block.x, velocities.of(block.id), block.image)
+                block = replace(block, v=velocities.of(block.id))
             yield block
         ids.finish()
 
@@ -125,15 +130,18 @@ class LammpsDataSource:
             k = int(np.argmax(bad))
             raise InputError(f"{self.path}:{rows.line[k]}: atom type {type_[k]} must be 1 to "
                              f"{len(self.mass)}, the number of atom types in the header")
-        far = np.flatnonzero((abs(table[:, 5:]) >= FARTHEST).any(axis=1))
+        x_at = 2 + self.charged
+        flags = table[:, x_at + 3:]
+        far = np.flatnonzero((abs(flags) >= FARTHEST).any(axis=1))
         if len(far):
-            flag = table[far[0], 5:][np.argmax(abs(table[far[0], 5:]))]
+            flag = flags[far[0]][np.argmax(abs(flags[far[0]]))]
             raise InputError(f"{self.path}:{rows.line[far[0]]}: image flag {flag:.0f} must be "
                              f"below {FARTHEST} in size")
-        image = table[:, 5:8].astype(np.int32) if table.shape[1] == 8 else None
-        x, image = wrap(self.box, np.ascontiguousarray(table[:, 2:5]), image,
+        image = flags.astype(np.int32) if flags.shape[1] else None
+        x, image = wrap(self.box, np.ascontiguousarray(table[:, x_at:x_at + 3]), image,
                         f"{self.path}:{rows.line[0]}-{rows.line[-1]}")
-        return Block(id_, (type_ - 1).astype(np.int32), x, None, image)
+        q = table[:, 2].copy() if self.charged else None
+        return Block(id_, (type_ - 1).astype(np.int32), x, None, image, q)
 
     def _check_counts(self, ntypes: int) -> None:
         if "Atoms" not in self._sections and self.natoms:
@@ -147,13 +155,13 @@ class LammpsDataSource:
                                  f"{section.nlines} lines, but the header asks for {want}; "
                                  f"{cut}the header is wrong")
 
-    def _atom_columns(self) -> list[int]:
-        """Columns of the Atoms section, from its heading and first line."""
+    def _atom_columns(self) -> tuple[str, bool]:
+        """Style of the Atoms section and whether it has image flags, by heading and first line."""
         section = self._sections["Atoms"]
-        style = section.comment.split()[:1]
-        if style and style != ["atomic"]:
-            raise InputError(f"{self.path}:{section.heading}: atom_style {style[0]!r} is not "
-                             "supported; write the file with atom_style atomic")
+        said = section.comment.split()[:1]
+        if said and said[0] not in ATOM_COLUMNS:
+            raise InputError(f"{self.path}:{section.heading}: atom_style {said[0]!r} is not "
+                             "supported; write the file with atom_style atomic or charge")
         with open_binary(self.path) as handle:
             handle.seek(section.offset)
             line, number = "", section.line - 1
@@ -161,10 +169,14 @@ class LammpsDataSource:
                 number += 1
                 line = read_line(handle, self.path, number)
         count = len(line.split("#")[0].split())
-        if count not in (5, 8):
-            raise InputError(f"{self.path}:{number}: {count} columns; atom_style atomic has 5 "
-                             "(id type x y z) or 8 (with image flags ix iy iz)")
-        return ATOM_COLUMNS + IMAGE_COLUMNS * (count == 8)
+        for style in said or ATOM_COLUMNS:
+            least = len(ATOM_COLUMNS[style])
+            if count in (least, least + 3):
+                return style, count > least
+        has = {"atomic": "atom_style atomic has 5 (id type x y z) or 8 (with image flags ix iy iz)",
+               "charge": "atom_style charge has 6 (id type q x y z) or 9 (with image flags)"}
+        raise InputError(f"{self.path}:{number}: {count} columns; "
+                         f"{', '.join(has[style] for style in said or has)}")
 
     def _masses(self, ntypes: int) -> tuple[list[float] | None, list[str] | None]:
         """Masses of the file by type, and element symbols if comments name one for every type."""
@@ -265,7 +277,7 @@ def _heading(path: Path, number: int, text: str, sections: dict[str, Section]) -
     if text in OTHER_SECTIONS:
         raise InputError(f"{path}:{number}: section '{text}' is not supported: mdapp reads atoms "
                          "only, interactions come from the deck; write the file with atom_style "
-                         "atomic and `write_data FILE nocoeff`")
+                         "atomic or charge and `write_data FILE nocoeff`")
     if text not in SECTIONS:
         raise InputError(f"{path}:{number}: unknown section or line {text[:40]!r}"
                          f"{nearest(text, SECTIONS)}; sections are {', '.join(SECTIONS)}")
@@ -293,8 +305,8 @@ def _header(path: Path, lines: list[tuple[int, str]], boundary: Sequence[bool] |
         elif key in COUNTS or key in TOPOLOGY:
             counts[key] = _count_value(where, key, values)
             if key in TOPOLOGY and counts[key] != 0:
-                raise InputError(f"{where}: {counts[key]} {key}: mdapp reads atom_style atomic, "
-                                 "without molecules; remove them from the file")
+                raise InputError(f"{where}: {counts[key]} {key}: mdapp reads atom_style atomic "
+                                 "and charge, without molecules; remove them from the file")
         else:
             known = (*COUNTS, *BOUNDS)
             raise InputError(f"{where}: not a header line: {text[:40]!r}{nearest(key, known)}; "

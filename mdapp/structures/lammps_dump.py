@@ -32,7 +32,7 @@ ATOM_COLUMNS = ("id", "type", "xs", "ys", "zs")
 _AXES = {"x": 0, "y": 1, "z": 2}
 _VECTORS = {             # column with the axis as *: arrays that it needs
     "*": ("x",), "*s": ("x",), "*u": ("x", "image"), "i*": ("image",), "v*": ("v",), "f*": ("f",)}
-CUSTOM_COLUMNS = ("id", "type", "element", "mass",
+CUSTOM_COLUMNS = ("id", "type", "element", "mass", "q",
                   *(pattern.replace("*", axis) for pattern in _VECTORS for axis in _AXES))
 
 
@@ -79,6 +79,8 @@ class DumpFormat:
         match name:
             case "id":
                 return lambda a, _: a["id"]
+            case "q":
+                return lambda a, _: a["q"]
             case "type":
                 return lambda a, _: a["type"] + 1
             case "element":
@@ -106,6 +108,8 @@ def _needs(name: str) -> tuple[str, ...]:
     match name:
         case "id":
             return ("id",)
+        case "q":
+            return ("q",)
         case "type" | "element" | "mass":
             return ("type",)
     return _VECTORS[_pattern(name)]

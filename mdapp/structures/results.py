@@ -22,7 +22,8 @@ FULL_TENSOR = (0, 5, 4, 5, 1, 3, 4, 3, 2)          # of xx yy zz yz xz xy
 
 def write_results(path: Path | str, box: Box, elements: Sequence[str], ids: NDArray[np.int64],
                   x: NDArray[np.float64], energy: float, energies: NDArray[np.float64],
-                  forces: NDArray[np.float64], stress: NDArray[np.float64] | None) -> None:
+                  forces: NDArray[np.float64], stress: NDArray[np.float64] | None,
+                  q: NDArray[np.float64] | None = None) -> None:
     """Write a file with one frame.
 
     Parameters
@@ -32,6 +33,7 @@ def write_results(path: Path | str, box: Box, elements: Sequence[str], ids: NDAr
     x, forces : (n, 3)
     energies : (n,)
     stress : (6,) in the order xx yy zz yz xz xy, or None
+    q : (n,) charges, written as initial_charges, or None
 
     Raises
     ------
@@ -39,13 +41,14 @@ def write_results(path: Path | str, box: Box, elements: Sequence[str], ids: NDAr
     """
     symbols = [name if name in SYMBOLS else "X" for name in elements]
     labels = [] if symbols == list(elements) else [list(elements)]
-    properties = "species:S:1:pos:R:3:id:I:1" + ":label:S:1" * len(labels) \
-        + ":energies:R:1:forces:R:3"
+    charges = [] if q is None else [_column(q)]
+    properties = ("species:S:1:pos:R:3:id:I:1" + ":label:S:1" * len(labels)
+                  + ":initial_charges:R:1" * len(charges) + ":energies:R:1:forces:R:3")
     edges, origin = _numbers(box.edges.ravel()), _numbers(box.lo)
     pbc = " ".join("T" if periodic else "F" for periodic in box.periodic)
     tensor = "" if stress is None else f' stress="{_numbers(stress[list(FULL_TENSOR)])}"'
-    rows = zip(symbols, *map(_column, x.T), map(str, ids.tolist()), *labels, _column(energies),
-               *map(_column, forces.T), strict=True)
+    rows = zip(symbols, *map(_column, x.T), map(str, ids.tolist()), *labels, *charges,
+               _column(energies), *map(_column, forces.T), strict=True)
     with Path(path).open("w", encoding="utf-8") as file:
         file.write(f'{len(x)}\nLattice="{edges}" Origin="{origin}" Properties={properties} '
                    f'energy={energy!r}{tensor} pbc="{pbc}"\n')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -80,6 +82,12 @@ class PairKernel:
         self.sum_type = np.int64 if deterministic else real
         self._forces = np.empty(0, self.sum_type)
 
+    charged = False           # whether the formula is for unit charges
+
+    def slot_charges(self, pairs: PairList) -> NDArray[Any]:
+        """The charges packed by slots, four a cluster; anything where none are needed."""
+        return pairs.slot_atom
+
     def compute(self, x: NDArray[np.float64], type_: NDArray[np.int32], nlocal: int,
                 pairs: PairList, f: NDArray[np.float64], want: Want, exchange: Exchange
                 ) -> Result:
@@ -94,7 +102,8 @@ class PairKernel:
         energies = np.zeros(4 * pairs.nowned if per_atom else 1, self.sum_type)
         virials = np.zeros(24 * pairs.nowned if per_atom else 6, self.sum_type)
         mode = Mode(self.formula, self.ncoefficients, self.single, self.single_sums,
-                    self.ntypes > 1, want.value, self.deterministic, pairs.exact)
+                    self.ntypes > 1, want.value, self.deterministic, pairs.exact, self.charged)
+        slot_charges = self.slot_charges(pairs)
         grid, energy_grid = 1.0, 1.0
         force_unit, energy_unit, virial_unit = self.unit, 1.0, self.unit**2
         if self.deterministic:
@@ -107,7 +116,7 @@ class PairKernel:
             self._forces[12 * chunk.first:12 * chunk.last] = 0
             overflow = pair_loop(
                 mode, self.table, np.int32(self.ntypes), self.unit,
-                packed, pairs.slot_atom, slot_types,
+                packed, pairs.slot_atom, slot_types, slot_charges,
                 chunk.first, chunk.last, chunk.start, chunk.middle, chunk.partners,
                 chunk.masks, chunk.own_masks,
                 grid * self.unit, energy_grid, energy_grid * self.unit**2,

@@ -5,8 +5,9 @@ is the pair of atom a of cluster i and atom b of cluster j.  Coordinates of i ar
 lanes once for all its partners; those of j are three loads.  Forces on i add up in registers and
 are reduced once; forces on j are folded over the four atoms of i and added to memory, in the half
 of the list that obeys the third law.  The formula is a function of r^2 that returns energy and
-force / r, written for vectors (potentials/simd).  The loop says everything that any variant
-does; what one does not want is a helper that does nothing, and LLVM then removes what led to it.
+force / r, written for vectors (potentials/simd); that of charges is for two unit charges, and
+multiplied by those of the two atoms.  The loop says everything that any variant does; what one does
+not want is a helper that does nothing, and LLVM then removes what led to it.
 
 Precision.  `double` is double throughout.  `mixed` and `single` see coordinates as 32-bit
 integers, multiples of 2^-26 of the cutoff's power of two: differences are exact, in any box, and
@@ -102,6 +103,7 @@ class Mode(Static):
     want : value of a Want
     deterministic : sums of integers
     exact : only pairs that the list's masks allow
+    charged : the formula is for unit charges
     """
 
     formula: str
@@ -112,6 +114,7 @@ class Mode(Static):
     want: int
     deterministic: bool
     exact: bool
+    charged: bool
 
     @property
     def real(self) -> types.Float:
@@ -192,6 +195,17 @@ def evaluate(mode):
         return lambda mode, table, r2, c, allowed: within(mode, r2, c, allowed,
                                                           formula(r2, c, table))
     return lambda mode, table, r2, c, allowed: within(mode, r2, c, allowed, formula(r2, c))
+
+
+@variant
+def between_charges(mode):
+    """Energy and force / r of the atoms' charges from those of unit charges."""
+    if mode.charged:
+        def scaled(mode, values, charges_i, slot_charges, j):
+            product = charges_i * simd.tile(row(slot_charges, 4 * j), 4)
+            return values[0] * product, values[1] * product
+        return scaled
+    return lambda mode, values, charges_i, slot_charges, j: values
 
 
 @variant
@@ -320,7 +334,7 @@ def keep(mode):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types,
+def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types, slot_charges,
               first, last, start, middle, partners, masks, own_masks,
               per_f, per_e, per_w, f, e_out, w_out):
     """Add the forces of a chunk's pairs to f, and what is wanted to e_out and w_out.
@@ -346,6 +360,7 @@ def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types,
         zi = simd.spread(row(packed, 12 * i + 8), 4, 0, 4)
         types_i = simd.spread(row(slot_types, 4 * i), 4, 0, 4)
         slots_i = simd.spread(row(slots, 4 * i), 4, 0, 4)
+        charges_i = simd.spread(row(slot_charges, 4 * i), 4, 0, 4)
         fx, fy, fz = none, none, none
         s = (none, none, none, none, none, none, none)
 
@@ -357,7 +372,8 @@ def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types,
             r2 = squared_length(mode, simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)), unit2)
             c = coefficients(mode, common, table, ntypes, types_i, slot_types, j)
             allowed = listed(mode, masks, k) & real_atoms(mode, slots_i, slots, j)
-            e, fr = evaluate(mode, table, r2, c, allowed)
+            e, fr = between_charges(mode, evaluate(mode, table, r2, c, allowed),
+                                    charges_i, slot_charges, j)
             gx, gy, gz = dx * fr, dy * fr, dz * fr
             overflow = out_of_range(mode, overflow, gx, gy, gz, limit)
             qx = summand(mode, gx, per_f)
@@ -378,7 +394,9 @@ def pair_loop(mode, table, ntypes, unit, packed, slots, slot_types,
             r2 = squared_length(mode, simd.fma(dz, dz, simd.fma(dy, dy, dx * dx)), unit2)
             c = coefficients(mode, common, table, ntypes, types_i, slot_types, j)
             allowed = listed_own(mode, own_masks, i - first) if own else listed(mode, masks, k)
-            e, fr = evaluate(mode, table, r2, c, allowed & real_atoms(mode, slots_i, slots, j))
+            allowed = allowed & real_atoms(mode, slots_i, slots, j)
+            e, fr = between_charges(mode, evaluate(mode, table, r2, c, allowed),
+                                    charges_i, slot_charges, j)
             gx, gy, gz = dx * fr, dy * fr, dz * fr
             overflow = out_of_range(mode, overflow, gx, gy, gz, limit)
             fx = fx + summand(mode, gx, per_f)

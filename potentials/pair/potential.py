@@ -71,5 +71,10 @@ class OfPairs(ABC):
         table = np.where(acts[..., None], table, 0.0)
         strongest = float(np.max(strength[acts & np.isfinite(strength)], initial=0.0)) or 1.0
         scale = 2.0 ** np.ceil(np.log2(strongest))
-        return PairKernel(self.registered, table, max(self.cutoff, span), scale, precision,
-                          deterministic, self.functions())
+        return self.kernel(table, max(self.cutoff, span), scale, precision, deterministic)
+
+    def kernel(self, table: NDArray[np.float64], span: float, scale: float, precision: str,
+               deterministic: bool) -> PairKernel:
+        """The kernel of a table of coefficients; see PairKernel."""
+        return PairKernel(self.registered, table, span, scale, precision, deterministic,
+                          self.functions())

@@ -15,14 +15,15 @@ SKIN = 0.3
 
 
 def evaluate(kernel, cutoff: float, form: str, system: System, types: NDArray[np.int32],
-             want=Want.PER_ATOM, threads: int = 1, order=None, exact: bool = False
-             ) -> tuple[NDArray, Result]:
+             want=Want.PER_ATOM, threads: int = 1, order=None, exact: bool = False,
+             charges: NDArray[np.float64] | None = None) -> tuple[NDArray, Result]:
     """Forces (n, 3) and the Result, in the order of the system.
 
     Parameters
     ----------
     form : of the lists: clusters, half or full
     order : in which the kernel gets the atoms
+    charges : (n,), in units in which the Coulomb constant is 1
     """  # fmt: skip
     n = len(system.x)
     order = np.arange(n) if order is None else order
@@ -33,6 +34,8 @@ def evaluate(kernel, cutoff: float, form: str, system: System, types: NDArray[np
     pairs.build(x, ids.astype(np.int64), n)
     f = np.full((n, 3), np.nan)
     exchange = Images(x, owner.astype(np.int32), np.zeros((len(owner), 3), np.int64))
+    if charges is not None:
+        kernel.accept_charges(charges[ids - 1], 1.0)
     result = kernel.compute(x, types[ids - 1], n, pairs, f, want, exchange)
     back = np.argsort(order)
     if result.energies is not None:

@@ -144,7 +144,7 @@ def test_a_file_may_have_no_atoms(tmp_path):
     ("-1.0 4.0 xlo xhi", "-1.0 nan xlo xhi", [":7:", "'-1.0"]),
     ("-1.0 4.0 xlo xhi\n", "", ["no line 'xlo xhi'"]),
     ("-1.0 4.0 xlo xhi", "-1.0 4.0 xlo xhi\n0 4 xlo xhi", [":8:", "twice"]),
-    ("# atomic", "# charge", [":16:", "'charge'", "atom_style atomic"]),
+    ("# atomic", "# full", [":16:", "'full'", "atom_style atomic"]),
     ("2 1 0.5 0.25 0.125 0 0 0", "2 1 0.5 0.25 0.125", [":19:", "8 columns, expected 5"]),
     ("2 1 0.5 0.25 0.125 0 0 0", "2 1 0.5 0.25", [":18:", "4 columns", "5"]),
     ("1 2 1.5", "1 2 1.5.5", [":19:", "'1.5.5'", "column 3", "number"]),

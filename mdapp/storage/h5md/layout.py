@@ -7,7 +7,7 @@ doi:10.1016/j.cpc.2014.01.018), restricted to what its readers accept:
     particles/trajectory/box/edges      value [T][3][3]
     particles/trajectory/position       value [T][N][3], step [T], time [T]
     particles/trajectory/velocity ...   the same step and time, by hard links
-    particles/trajectory/id, species, mass    [N], constant
+    particles/trajectory/id, species, mass, charge    [N], constant
 
 The datasets are chunked, and a chunk holds *all* frames of the file for some range of atoms. HDF5
 gives the room for such a chunk as soon as the first frame is there. So one rank creates the file
@@ -60,7 +60,7 @@ class Field:
     Attributes
     ----------
     name : str
-        As H5MD calls it: position, velocity, force, image, id, species, mass.
+        As H5MD calls it: position, velocity, force, image, id, species, mass, charge.
     dtype : str
         Of a number in the file.
     width : int
