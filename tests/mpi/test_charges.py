@@ -44,7 +44,7 @@ def deck(tmp_path: Path) -> str:
     """The text of a deck beside its file of ions."""
     system = lattice((4, 4, 4), 1.68, 0.02, 7)
     charges = np.random.default_rng(6).uniform(-1.5, 1.5, len(system.x))
-    bounds = "".join(f"0.0 {system.box.lengths[0]!r} {axis}lo {axis}hi\n" for axis in "xyz")
+    bounds = "".join(f"0.0 {float(system.box.lengths[0])!r} {axis}lo {axis}hi\n" for axis in "xyz")
     rows = "".join(f"{k} 1 {q!r} {x!r} {y!r} {z!r}\n" for k, (q, (x, y, z)) in enumerate(
         zip(charges.tolist(), system.x.tolist(), strict=True), 1))  # fmt: skip
     (tmp_path / "ions.data").write_text(
