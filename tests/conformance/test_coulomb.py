@@ -27,8 +27,8 @@ def test_numbers_of_lammps(name: str, tmp_path: Path) -> None:
         f"units {units}", "atom_style charge", "lattice fcc 1.0", "region b block 0 3 0 3 0 3",
         "create_box 2 b", "create_atoms 1 box", "mass * 1.0", *commands,
         "fix 1 all nve", "run 0", ""]))  # fmt: skip
-    deck = load_script(script)
-    potential = make_potential(deck.potential.style, deck.potential_keys(), 2)
+    table = load_script(script).potential_table()
+    potential = make_potential(table.pop("style"), table, 2)
     system, types, charges = atoms(spacing)
     structure = Structure.of_arrays(system.box, system.x, types, ("A", "B"), charges)
     found, expected = single_point(structure, potential, units=units), ANSWERS[name]
