@@ -4,7 +4,8 @@ A part is a potential like any other, made from a table `[[potential.part]]` wit
 keys. The engine gives the sum lists that reach as far as the farthest part wants, in every form
 that a part wants; each part tests its own cutoff. Forces, energies and virials are added in the
 order of the parts, so that deterministic parts have a deterministic sum. Which pairs of types a
-formula acts on is its own key, `only`; potentials that are no pair formulas act on all.
+formula acts on is its own key, `only`. Other potentials act on all types, or do not see those that
+their `species` call NULL (subset.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from potentials.base import Exchange, Kernel, PairList, Potential, Result, Rows, Want
 from potentials.pair.potential import OfPairs
+from potentials.subset import Subset, of_seen_types
 
 Make = Callable[[str, Mapping[str, Any], int, Sequence[str]], Potential]
 
@@ -86,7 +88,9 @@ class Hybrid:
             if not isinstance(own, str) or own in ("hybrid", "hybrid/overlay"):
                 raise ValueError(f"part {k}: style = {own!r}: must be a potential that is no sum")
             try:
-                made.append(make(own, keys, ntypes, species))
+                keys, names, seen = of_seen_types(keys, species, ntypes)
+                of_seen = make(own, keys, int(seen.sum()), names)
+                made.append(of_seen if seen.all() else Subset(of_seen, seen))
             except ValueError as error:
                 raise ValueError(f"part {k}: {error}") from None
         systems = [units for units in map(units_of, made) if units]
@@ -116,13 +120,20 @@ def units_of(part: Potential) -> str | None:
 
 def refuse_shared_pairs(parts: Sequence[Potential], ntypes: int) -> None:
     """Raise ValueError for a pair of types on which no part acts, or more than one."""
-    count = np.zeros((ntypes, ntypes), np.int64)
-    for part in parts:
-        count += part.rc > 0 if isinstance(part, OfPairs) else 1
+    count = np.sum([acts_on(part, ntypes) for part in parts], axis=0)
     for i, j in np.argwhere(np.triu(count != 1)):
         raise ValueError(f"types {i + 1} {j + 1} belong to {count[i, j]} parts, and of hybrid each "
-                         "pair of types belongs to one: name its pairs in `only` of each part, or "
-                         "take hybrid/overlay, which adds the parts")
+                         "pair of types belongs to one: name the pairs of a formula in `only`, "
+                         "types that others do not see as NULL in `species`, or take "
+                         "hybrid/overlay, which adds the parts")
+
+
+def acts_on(part: Potential, ntypes: int) -> NDArray[np.bool_]:
+    """(ntypes, ntypes) bool, the pairs of types on which a part acts."""
+    if isinstance(part, OfPairs):
+        return part.rc > 0
+    seen = part.acts if isinstance(part, Subset) else np.ones(ntypes, bool)
+    return seen[:, None] & seen
 
 
 @dataclass(frozen=True)

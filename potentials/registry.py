@@ -35,6 +35,7 @@ from potentials.pair.tabulated import Tabulated
 from potentials.pair.yukawa import Yukawa
 from potentials.pair.zbl import ZBL
 from potentials.snap.potential import SNAP
+from potentials.subset import NOBODY
 from potentials.threebody.sw import StillingerWeber
 from potentials.threebody.tersoff import Tersoff
 from potentials.threebody.tersoff_mod import TersoffMod
@@ -102,6 +103,10 @@ def make_potential(style: str, parameters: Mapping[str, Any], ntypes: int,
         if key not in known:
             raise PotentialError(f"potential.{key}: unknown key of style {style}"
                                  f"{nearest(key, known)}; it takes {', '.join(known)}")
+    words = parameters.get("species", ())
+    if not isinstance(words, str) and isinstance(words, Sequence) and NOBODY in words:
+        raise PotentialError(f"potential ({style}): species = {list(words)}: {NOBODY}, a type that "
+                             "it does not see, is for the parts of hybrid and hybrid/overlay")
     if species and "species" in known:
         parameters = {"species": list(species), **parameters}
     try:

@@ -49,7 +49,15 @@ FORMS = {
 FORMULAS = {formula.style: formula for formula in PAIR_FORMULAS}
 
 
-class PairFormula(PairStyle):
+class OfSelected(PairStyle):
+    """A style whose commands name pairs of types."""
+
+    def pairs_of(self, command: Command, type_count: int) -> set[tuple[int, int]]:
+        """The pairs i <= j that the first two words select."""
+        return set(selected_pairs(command, type_count))
+
+
+class PairFormula(OfSelected):
     """A style of FORMS."""
 
     def __init__(self, command: Command) -> None:
@@ -148,7 +156,7 @@ class PairFormula(PairStyle):
         return value
 
 
-class ZBLStyle(PairStyle):
+class ZBLStyle(OfSelected):
     """`pair_style zbl INNER OUTER` with `pair_coeff I J Z_I Z_J`."""
 
     def __init__(self, command: Command) -> None:
@@ -194,7 +202,7 @@ class ZBLStyle(PairStyle):
                 "only": [list(pair) for pair in sorted(pairs)]}
 
 
-class TableStyle(PairStyle):
+class TableStyle(OfSelected):
     """`pair_style table linear|spline N` with `pair_coeff I J FILE SECTION [RC]`."""
 
     def __init__(self, command: Command) -> None:

@@ -5,6 +5,7 @@ Those whose coefficients are in files are here, pair formulas in formulas.py, su
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from mdapp.lammps.formulas import FORMS, PairFormula, TableStyle, ZBLStyle
 from mdapp.lammps.hybrid import HybridStyle
 from mdapp.lammps.pair_base import PairStyle
 from potentials.registry import PotentialError, make_potential
+from potentials.subset import NOBODY
 
 
 class OfFile(PairStyle):
@@ -28,6 +30,20 @@ class OfFile(PairStyle):
         raise command.unsupported(f"pair_modify {command.at(0)}",
                                   f"pair_style {self.command.at(0)} has nothing to modify")
 
+    @abstractmethod
+    def table_for(self, types: set[int], type_count: int) -> dict[str, Any]:
+        """The table for types that have an element; the others are NULL."""
+
+    def table_of(self, pairs: set[tuple[int, int]], type_count: int) -> dict[str, Any]:
+        """The table as a part of a sum, which acts on these pairs and no others."""
+        types = {t for pair in pairs for t in pair}
+        for i, j in sorted(square(types) - pairs):
+            raise self.command.unsupported(
+                f"{self.command.at(0)} without types {i} {j}",
+                "it acts on all pairs of the types that it sees; write NULL for the element of "
+                f"type {i} or {j}, which it is then not to see at all")
+        return self.table_for(types, type_count)
+
     def _made(self, command: Command, table: dict[str, Any], ntypes: int) -> Any:
         """The potential of a table, to see whether its files are good, and for their masses."""
         keys = {k: v for k, v in table.items() if k != "style"}
@@ -40,6 +56,11 @@ class OfFile(PairStyle):
             return make_potential(table["style"], keys, ntypes)
         except PotentialError as error:
             raise command.error(str(error)) from None
+
+
+def square(types: set[int]) -> set[tuple[int, int]]:
+    """All pairs i <= j of some types."""
+    return {(i, j) for i in types for j in types if i <= j}
 
 
 class Funcfl(OfFile):
@@ -66,23 +87,38 @@ class Funcfl(OfFile):
         """As the files give them."""
         return self._masses
 
-    def table(self, type_count: int) -> dict[str, Any]:
+    def pairs_of(self, command: Command, type_count: int) -> set[tuple[int, int]]:
+        """The pairs of the same type that both words select."""
+        return {(t, t) for t in command.types(0, type_count) if t in command.types(1, type_count)}
+
+    def mixed(self) -> set[tuple[int, int]]:
+        """All pairs of the types that have a file."""
+        return square(set(self.files))
+
+    def table_for(self, types: set[int], type_count: int) -> dict[str, Any]:
         """One file, or one a type."""
+        files = [self.files[t] if t in types else NOBODY for t in range(1, type_count + 1)]
+        return {"style": "eam", "file": files[0] if len(set(files)) == 1 else files}
+
+    def table(self, type_count: int) -> dict[str, Any]:
+        """The files of all types."""
         for t in range(1, type_count + 1):
             if t not in self.files:
                 raise self.command.error(f"no file for type {t}; give 'pair_coeff {t} {t} FILE'")
-        files = [self.files[t] for t in range(1, type_count + 1)]
-        return {"style": "eam", "file": files[0] if len(set(files)) == 1 else files}
+        return self.table_for(set(self.files), type_count)
 
 
 class Elements(OfFile):
     """A style with `pair_coeff * * FILE ELEMENT...`, an element for each type."""
 
     WORDS = "FILE ELEMENT..."
+    once = True
 
     def __init__(self, command: Command) -> None:
         super().__init__(command)
         self._table: dict[str, Any] = {}
+        self._elements: dict[int, str] = {}
+        self._given = command
         self._masses: dict[int, float] = {}
 
     def coeff(self, command: Command, type_count: int) -> None:
@@ -97,23 +133,36 @@ class Elements(OfFile):
         if len(elements) != type_count:
             raise command.error(f"{len(elements)} elements for {type_count} atom types; "
                                 "give one a type")
-        if "NULL" in elements:
-            raise command.unsupported("the element NULL", "mdapp has one potential for all types")
-        table = {"style": self.command.at(0), "file": file, "species": elements}
-        made = self._made(command, table, type_count)
+        named = {t: e for t, e in enumerate(elements, 1) if e != NOBODY}
+        if not named:
+            raise command.error("all elements are NULL; name one, or leave the command out")
+        table = {"style": self.command.at(0), "file": file, "species": list(named.values())}
+        made = self._made(command, table, len(named))
         masses = getattr(getattr(made, "tables", None), "mass", ())
-        self._masses = {t: float(m) for t, m in enumerate(masses, 1)}
-        self._table = table
+        self._masses = {t: float(m) for t, m in zip(named, masses, strict=False)}
+        self._table, self._elements, self._given = table, named, command
 
     def masses(self) -> dict[int, float]:
         """As the file gives them."""
         return self._masses
 
-    def table(self, type_count: int) -> dict[str, Any]:
+    def pairs_of(self, command: Command, type_count: int) -> set[tuple[int, int]]:
+        """All pairs i <= j of the types that have an element."""
+        return square(set(self._elements))
+
+    def table_for(self, types: set[int], type_count: int) -> dict[str, Any]:
         """The file and the elements."""
+        elements = [self._elements[t] if t in types else NOBODY for t in range(1, type_count + 1)]
+        return self._table | {"species": elements}
+
+    def table(self, type_count: int) -> dict[str, Any]:
+        """The file and the elements of all types."""
         if not self._table:
             raise self.command.error(f"no coefficients; give 'pair_coeff * * {self.WORDS}'")
-        return self._table
+        if len(self._elements) < type_count:
+            raise self._given.error("NULL, a type that the style does not see, is for pair_style "
+                                    "hybrid and hybrid/overlay; name an element")
+        return self.table_for(set(self._elements), type_count)
 
 
 class Descriptors(Elements):

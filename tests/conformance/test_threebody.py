@@ -23,8 +23,10 @@ from tests.conformance.threebody_by_lammps import (
     DIAMOND,
     SILICON_SW,
     SILICON_TERSOFF,
+    SUMS,
     WRITTEN,
     Case,
+    of_sum,
 )
 
 INPUTS = Path(__file__).parent / "inputs"
@@ -72,6 +74,24 @@ def test_structures(case: Case, mode: str, tmp_path: Path) -> None:
     assert found.energy == pytest.approx(expected["energy"], rel=relative)
     assert abs(found.forces - np.array(expected["forces"])).max() < of_forces
     assert abs(found.virial - np.array(expected["virial"])).max() < of_virial
+
+
+@pytest.mark.parametrize("seed", SUMS)
+def test_sums_whose_parts_do_not_see_all_types(seed: int, tmp_path: Path) -> None:
+    case, lines = of_sum(seed, tmp_path)
+    path = tmp_path / "in.sum"
+    path.write_text("\n".join([
+        "units metal", "lattice fcc 4.0", "region b block 0 3 0 3 0 3", "create_box 3 b",
+        "create_atoms 1 box", "mass * 1.0", *lines, "fix 1 all nve", "run 0", ""]))  # fmt: skip
+    table = load_input(path, []).potential_table()
+    x, types = case.atoms()
+    structure = Structure.of_arrays(Box.from_vectors(case.edges()), x, types, ("A", "B", "C"))
+    potential = make_potential(table.pop("style"), table, 3)
+    found = single_point(structure, potential, units="metal")
+    expected = ANSWERS[case.file, seed]
+    assert found.energy == pytest.approx(expected["energy"], rel=1e-10)
+    assert abs(found.forces - np.array(expected["forces"])).max() < 1e-9
+    assert abs(found.virial - np.array(expected["virial"])).max() < 1e-9
 
 
 @pytest.mark.parametrize("deterministic", [False, True])

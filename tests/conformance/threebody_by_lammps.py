@@ -139,6 +139,28 @@ CASES = (
 )
 
 
+# Sums of potentials that do not see all types, by the seed of their atoms; A is a file of sw, B of
+# tersoff.
+SUMS = {
+    30: ["pair_style hybrid sw tersoff lj/cut 4.0", "pair_coeff * * sw A Si NULL NULL",
+         "pair_coeff * * tersoff B NULL Si X", "pair_coeff 1 2 lj/cut 0.1 2.0",
+         "pair_coeff 1 3 none"],
+    31: ["pair_style hybrid/overlay sw tersoff lj/cut 4.0", "pair_coeff * * sw A X NULL Si",
+         "pair_coeff * * tersoff B NULL Si X", "pair_coeff 1*2 2 lj/cut 0.1 2.0"],
+}  # fmt: skip
+OF_SUMS = ("Si", "X", "X")
+
+
+def of_sum(seed: int, folder: Path) -> tuple[Case, list[str]]:
+    """Atoms of a sum and its commands, with the files written to a folder."""
+    texts = {"A": MIXTURE_SW, "B": MIXTURE_TERSOFF}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    lines = [" ".join(str(folder / word) if word in texts else word for word in line.split())
+             for line in SUMS[seed]]  # fmt: skip
+    return Case("sum", "", OF_SUMS, 5.0, seed), lines
+
+
 def commands(case: Case, path: Path) -> list[str]:
     """What tells LAMMPS the potential of a case."""
     return [f"pair_style {case.style}", f"pair_coeff * * {path} {' '.join(case.species)}"]
@@ -154,6 +176,9 @@ def main() -> None:
                 path = Path(folder, "written")
                 path.write_text(WRITTEN[case.file])
             cases.append({**asdict(case), **answer(case, commands(case, path))})
+        for seed in SUMS:
+            case, lines = of_sum(seed, Path(folder))
+            cases.append({**asdict(case), **answer(case, lines)})
     lines = ",\n".join(json.dumps(case) for case in cases)
     source = "computed by LAMMPS 22Jul2025 (update 4) from threebody_by_lammps.py, double precision"
     print(f'{{"source": "{source}",\n"cases": [\n{lines}\n]}}')

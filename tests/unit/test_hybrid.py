@@ -8,11 +8,14 @@ import pytest
 from mdapp.evaluate import Structure, single_point
 from potentials.base import Want
 from potentials.eam.potential import EmbeddedAtom
-from potentials.hybrid import Hybrid
+from potentials.hybrid import Hybrid, acts_on
 from potentials.registry import PotentialError, make_potential
+from potentials.subset import Subset
+from potentials.threebody.tersoff import Tersoff
 from tests.twins.eam import invented
 from tests.twins.evaluate import evaluate as on_one_rank
-from tests.twins.systems import lattice
+from tests.twins.systems import System, lattice
+from tests.twins.threebody import invented_tersoff
 from tests.unit.test_lj import types_of
 
 LJ = {"style": "lj/cut", "epsilon": 1.0, "sigma": 0.9, "rc": 2.5, "mix": "arithmetic"}
@@ -111,6 +114,55 @@ def flat(r2, c):
     own = {"style": f"python:{tmp_path}/reduced.py:flat", "depth": 1.0, "rc": 2.0}
     with pytest.raises(PotentialError, match="are in different units: lj, metal"):
         make_potential("hybrid/overlay", {"part": [own, zbl]}, 1)
+
+
+SEEN = np.array([False, True, True])
+PARTS = {"full": Tersoff(invented_tersoff(2, seed=2, m=1.0)),
+         "half": EmbeddedAtom(invented(2, seed=3), "eam/alloy", ())}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", PARTS)
+def test_a_part_that_does_not_see_a_type(form: str) -> None:
+    """It is as if the atoms of this type were not there, in any order and on any thread."""
+    part, types = PARTS[form], types_of(len(SYSTEM.x), 3)
+    few = SEEN[types]
+    some = System(SYSTEM.x[few], SYSTEM.box)
+    f, result = on_one_rank(part.compiled("double", False), part.cutoff, form, some,
+                            types[few] - 1)  # fmt: skip
+    whole = Hybrid((Subset(part, SEEN),), 3, "hybrid/overlay")
+    assert whole.lists == form and (acts_on(whole.parts[0], 3) == np.outer(SEEN, SEEN)).all()
+    kernel = whole.compiled("double")
+    for seed, threads in ((1, 1), (2, 3)):
+        order = np.random.default_rng(seed).permutation(len(types))
+        g, other = on_one_rank(kernel, part.cutoff, form, SYSTEM, types, order=order,
+                               threads=threads)  # fmt: skip
+        assert abs(g[few] - f).max() < 1e-11 * abs(f).max() and not g[~few].any()
+        assert other.energy == pytest.approx(result.energy, rel=1e-12)
+        assert abs(other.energies[few] - result.energies).max() < 1e-11
+        assert abs(other.virials[few] - result.virials).max() < 1e-10
+        assert not other.energies[~few].any()
+
+
+def test_nobody_is_seen() -> None:
+    kernel = Subset(PARTS["full"], SEEN).compiled("double")
+    f, result = on_one_rank(kernel, 2.0, "full", SYSTEM, np.zeros(len(SYSTEM.x), np.int32))
+    assert not f.any() and result.energy == 0 and not result.virials.any()
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"file": "a.sw", "species": ["NULL"]}, "part 1: species = ['NULL']: 2 atom types need"),
+        ({"file": "a.sw", "species": ["NULL", "NULL"]}, "acts on no type"),
+        ({"file": "none", "species": ["NULL", "Si"]}, "'none': no such file"),
+    ],
+)
+def test_messages_of_parts_that_do_not_see_a_type(part: dict, words: str) -> None:
+    with pytest.raises(PotentialError) as error:
+        make_potential("hybrid/overlay", {"part": [{"style": "sw", **part}]}, 2)
+    assert words in str(error.value)
+    with pytest.raises(PotentialError, match="is for the parts of hybrid"):
+        make_potential("sw", part, 2)
 
 
 def test_a_part_that_needs_the_cell_is_given_it() -> None:

@@ -14,6 +14,7 @@ from mdapp.lammps.lexer import logical_lines, words
 from mdapp.lammps.table import COMMANDS, INSTEAD
 from mdapp.lammps.variables import Variables
 from mdapp.lammps_script import load_script, supported_commands
+from tests.conformance.threebody_by_lammps import SILICON_SW, SILICON_TERSOFF
 
 pytestmark = pytest.mark.unit
 
@@ -226,6 +227,32 @@ def test_hybrid_styles(load):
         {"style": "zbl", "z": [29.0, 28.0], "inner": 1.0, "outer": 2.0, "only": [[1, 2]]}]
 
 
+FILES = {"one.sw": SILICON_SW, "one.tersoff": SILICON_TERSOFF}
+SUM = "pair_style hybrid sw tersoff lj/cut 5\n"
+
+
+def test_types_that_a_part_does_not_see(load, tmp_path):
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    deck = load(of_pairs(
+        f"{SUM}pair_coeff * * sw one.sw Si NULL\npair_coeff * * tersoff one.tersoff NULL Si\n"
+        "pair_coeff 1 2 lj/cut 1 2"))
+    assert deck.potential.style == "hybrid"
+    assert [part.get("species") for part in deck.potential.parameters["part"]] == [
+        ["Si", "NULL"], ["NULL", "Si"], None]
+    again = load(of_pairs(            # later commands take pairs away, or give elements anew
+        f"{SUM}pair_coeff * * sw one.sw NULL Si\npair_coeff * * sw one.sw Si Si\n"
+        "pair_coeff * * tersoff one.tersoff NULL Si\npair_coeff 1 2 lj/cut 1 2"))
+    assert again.potential == deck.potential
+
+
+def test_pairs_that_do_not_interact(load):
+    deck = load(of_pairs("pair_style hybrid soft 2 gauss 2\npair_coeff * * soft 1\n"
+                         "pair_coeff 1 2 none\npair_coeff 2 2 gauss 1 1"))
+    assert deck.potential.style == "hybrid/overlay"
+    assert [part["only"] for part in deck.potential.parameters["part"]] == [[[1, 1]], [[2, 2]]]
+
+
 @pytest.mark.parametrize("text, words", [
     ("pair_style morse", ["wrong number of arguments", "pair_style morse RC"]),
     ("pair_style yukawa -1 2", ["kappa is -1", "at least 0"]),
@@ -246,8 +273,17 @@ def test_hybrid_styles(load):
     ("pair_style hybrid soft 2 soft 3\npair_coeff 1 1 soft 3 1", ["there are 2 of soft"]),
     ("pair_style hybrid soft 2 gauss 2\npair_coeff * * soft 1", ["no coefficients for gauss"]),
     ("pair_style hybrid soft 2\npair_coeff 1 1 soft 1", ["no coefficients for types 1 2"]),
+    ("pair_style hybrid soft 2\npair_coeff 1 1 none 1", ["'1' is too much behind none"]),
+    ("pair_style sw\npair_coeff * * one.sw Si NULL", ["in.test:9", "for pair_style hybrid"]),
+    (f"{SUM}pair_coeff * * sw one.sw NULL NULL", ["all elements are NULL"]),
+    (f"{SUM}pair_coeff * * sw one.sw Si", ["1 elements for 2 atom types"]),
+    (f"{SUM}pair_coeff 2 2 sw one.sw Si Si", ["must be 'pair_coeff * * FILE ELEMENT...'"]),
+    ("pair_style hybrid sw lj/cut 5\npair_coeff * * sw one.sw Si Si\npair_coeff 1 2 lj/cut 1 1",
+     ["sw without types 1 2", "write NULL for the element of type 1 or 2"]),
 ])
-def test_what_is_refused_of_pair_styles(refuse, text, words):
+def test_what_is_refused_of_pair_styles(refuse, text, words, tmp_path):
+    for name, file in FILES.items():
+        (tmp_path / name).write_text(file)
     shown = refuse(of_pairs(text))
     assert all(word in shown for word in words), shown
 

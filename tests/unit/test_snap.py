@@ -267,7 +267,7 @@ REFUSED = {
     "pair_coeff * * invented.snapcoeff invented.snapparam Aa": "1 elements for 2 atom types",
     "pair_coeff * * invented.snapcoeff invented.snapparam Aa Cc": "has no element 'Cc'",
     "pair_coeff * * invented.snapcoeff none Aa Bb": "'none': no such file",
-    "pair_coeff * * invented.snapcoeff invented.snapparam Aa NULL": "the element NULL",
+    "pair_coeff * * invented.snapcoeff invented.snapparam Aa NULL": "NULL, a type that the style",
 }
 
 
