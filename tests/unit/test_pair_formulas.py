@@ -81,14 +81,9 @@ def deviation(style: str, precision: str, deterministic: bool, want=Want.PER_ATO
 
 
 @pytest.mark.parametrize("style", OPTIONS)
-@pytest.mark.parametrize("precision", ["double", "mixed"])
+@pytest.mark.parametrize("precision", BOUNDS)
 def test_the_twin(style: str, precision: str) -> None:
     assert max(deviation(style, precision, False)) < BOUNDS[precision]
-
-
-@pytest.mark.parametrize("style", ["morse", "lj/smooth", "soft"])
-def test_single_precision(style: str) -> None:
-    assert max(deviation(style, "single", False)) < BOUNDS["single"]
 
 
 @pytest.mark.parametrize("style", ["born", "zbl"])

@@ -35,6 +35,18 @@ def test_hermite_forces_are_derivatives() -> None:
     assert -(energies[1] - energies[0]) / 2e-5 == pytest.approx(f[3, 1], abs=1e-5)
 
 
+@pytest.mark.parametrize("precision", ["mixed", "single"])
+def test_precisions(precision: str) -> None:
+    """Against double; single precision rounds r^2 to 6e-8 and the place in the table with it."""
+    potential = make_potential("table", GIVEN, 1)
+    system = lattice((3, 3, 3), 1.68, 0.07, 21)
+    types = types_of(len(system.x), 1)
+    (f, result), (g, other) = (evaluate(potential, system, types, p) for p in ("double", precision))
+    assert abs(g - f).max() < 1e-5 * abs(f).max()
+    assert abs(other.energies - result.energies).max() < 1e-5 * abs(result.energies).max()
+    assert abs(other.virials - result.virials).max() < 1e-5 * abs(result.virials).max()
+
+
 def test_energy_is_the_curve_of_the_section() -> None:
     potential = make_potential("table", GIVEN | {"points": 3000}, 1)
     section = read_section(Path(FILE), "MORSE")
