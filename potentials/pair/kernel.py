@@ -70,6 +70,8 @@ class PairKernel:
         self.single_sums = precision == "single"
         self.deterministic = deterministic
         self.formula = formula
+        if functions is None and (table == table[0, 0]).all():
+            table = table[:1, :1]         # all pairs are alike: nothing to look up in the loop
         self.ntypes, _, self.ncoefficients = table.shape
         flat = table.reshape(-1)
         if functions is not None:

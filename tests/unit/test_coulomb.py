@@ -115,6 +115,15 @@ def test_only_some_types() -> None:
         assert abs(result.energies - expected.energies).max() < 1e-14 * expected.strength.max()
 
 
+def test_types_that_are_alike_are_not_looked_up() -> None:
+    kernel = make_potential("coul/dsf", OPTIONS["coul/dsf"], 2).compiled("double", False)
+    assert kernel.ntypes == 1
+    f, result = on_one_rank(kernel, RC, "clusters", SYSTEM, types_of(SYSTEM, 2),
+                            charges=CHARGES)  # fmt: skip
+    g, other = evaluate("coul/dsf")
+    assert f.tobytes() == g.tobytes() and result.energies.tobytes() == other.energies.tobytes()
+
+
 def test_atoms_without_charges() -> None:
     potential = make_potential("coul/dsf", OPTIONS["coul/dsf"], 1)
     structure = Structure.of_arrays(SYSTEM.box, SYSTEM.x)
