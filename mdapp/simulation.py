@@ -112,7 +112,8 @@ class Simulation:
                                charged=self.atoms.charged, units=deck.units,
                                last_step=deck.run.steps,
                                append_after=self.step if self.restored else None,
-                               noted=self.restored.outputs if self.restored else (), tell=tell)
+                               noted=self.restored.outputs if self.restored else (), tell=tell,
+                               judge=self._answers if hasattr(self.kernel, "answers") else None)
         self.ending = NOTHING
         self.loop_s, self.steps_done = 0.0, 0
         self.result: Result | None = None
@@ -315,6 +316,13 @@ class Simulation:
         except KernelError as error:           # of kernels that run on one rank only
             raise RunError(f"step {self.step}: {error}") from None
         return self.result
+
+    def _answers(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Forces and virials of all models of a committee; see potentials.committee."""
+        atoms = self.atoms
+        return self.kernel.answers(  # type: ignore[attr-defined,no-any-return]
+            atoms.x[:atoms.ntotal], atoms.type[:atoms.ntotal], atoms.nlocal, self.clusters,
+            self.halo)
 
     def _start(self) -> None:
         """Lists, forces and thermo row of the state at hand, unless it has them already."""

@@ -6,9 +6,7 @@ id, chosen so that nobody sends more than a fixed number; rank 0 merges them and
 written by all ranks (`mdapp.storage.h5md.writer`); what is decided here is what a file says of the
 physics: which arrays, in which units.
 
-A restart goes on with text where the checkpoint left it (`mdapp.storage.outputs`), if it is still
-the same text, and else begins a new part. It never reads a file through to find out; so a
-checkpoint also notes the step of the last frame, which is not to come twice. H5MD goes on in a new
+A restart goes on with text where the checkpoint left it (`mdapp.text_file`); H5MD goes on in a new
 part in any case.
 
 H5MD has names for SI units and their like, and readers know few of them: MDAnalysis no eV, so
@@ -28,19 +26,20 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from mdapp import __version__
+from mdapp.analysis.deviation import deviation, heading, line
 from mdapp.deck.schema import Output
 from mdapp.errors import InputError
 from mdapp.model.atoms import Atoms
 from mdapp.model.box import Box
 from mdapp.parallel.agree import agree
-from mdapp.storage.consensus import on_root
 from mdapp.storage.errors import StorageAccessError
 from mdapp.storage.files import REAL, FileSystem
 from mdapp.storage.h5md.layout import Field
 from mdapp.storage.h5md.slabs import Rows
 from mdapp.storage.h5md.writer import Contents, TrajectoryWriter
-from mdapp.storage.outputs import free_name, lies_inside, note_output, resume_output
 from mdapp.structures import FrameWriter
+from mdapp.structures.frames import LineWriter
+from mdapp.text_file import TextFile
 
 ROUND_ATOMS = 65536           # atoms that rank 0 receives in a round, over all ranks
 ARRAYS = {"position": "x", "velocity": "v", "force": "f", "image": "image"}
@@ -52,6 +51,10 @@ H5MD_UNITS: dict[str, dict[str, tuple[str, float]]] = {
               "force": ("kJ mol-1 Angstrom-1", KJ_MOL), "time": ("ps", 1.0), "mass": ("u", 1.0),
               "charge": ("e", 1.0)},
 }
+
+
+# Forces (models, n, 3) and virials (models, 6) of all models for the atoms of this rank.
+Judge = Callable[[], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
 class _File(Protocol):
@@ -78,19 +81,21 @@ class Outputs:
     last_step : the step that the run means to reach, if that is known: H5MD files then get the size
         that they need at once
     tell : called on rank 0 with what the user should know
+    judge : forces and virials of all models of a committee for the present atoms
     fs : the door to the operating system for what belongs to checkpoints
 
     Raises
     ------
-    InputError : a file cannot be written; the same error on all ranks
+    InputError : a file cannot be written, or deviations are asked for and there is no committee;
+        the same error on all ranks
     """
 
-    def __init__(self, comm: MPI.Comm, outputs: Sequence[Output], folder: Path,
+    def __init__(self, comm: MPI.Intracomm, outputs: Sequence[Output], folder: Path,
                  species: Sequence[str], mass: NDArray[np.float64], *, charged: bool = False,
-                 units: str | None = None,
-                 append_after: int | None = None, noted: Sequence[Mapping[str, Any]] = (),
-                 last_step: int | None = None, tell: Callable[[str], None] = lambda line: None,
-                 fs: FileSystem = REAL):
+                 units: str | None = None, append_after: int | None = None,
+                 noted: Sequence[Mapping[str, Any]] = (), last_step: int | None = None,
+                 tell: Callable[[str], None] = lambda line: None,
+                 judge: Judge | None = None, fs: FileSystem = REAL):
         self.outputs = outputs
         self.files: list[_File] = []
         for output in outputs:
@@ -100,9 +105,21 @@ class Outputs:
                 self.files.append(_H5md(comm, output, folder, mass, charged, units, append_after,
                                         last_step))
                 continue
-            text = _Text(comm, output, folder, species, mass, charged, fs, tell)
+            text = self._text(comm, output, folder, species, mass, charged, fs, tell, judge)
             text.open(append_after is not None, noted)
             self.files.append(text)
+
+    def _text(self, comm: MPI.Intracomm, output: Output, folder: Path, species: Sequence[str],
+              mass: NDArray[np.float64], charged: bool, fs: FileSystem,
+              tell: Callable[[str], None], judge: Judge | None) -> _Frames | _Deviations:
+        if output.kind != "deviation":
+            make = partial(FrameWriter, kind=output.kind, columns=output.columns, species=species,
+                           mass=mass, charged=charged)
+            return _Frames(comm, output, folder, make, fs, tell)
+        if judge is None:
+            raise InputError('output.kind = "deviation": there are no models to compare; it needs '
+                             'potential.style = "committee"')
+        return _Deviations(comm, output, folder, judge, fs, tell)
 
     def write(self, step: int, time: float, box: Box, atoms: Atoms) -> None:
         """Append a frame to each file that is due at this step."""
@@ -125,60 +142,15 @@ class Outputs:
             file.close()
 
 
-class _Text:
-    """A file that rank 0 writes.
-
-    Attributes
-    ----------
-    name : of the part that is written, relative to the folder of the run
-    last_step : of its last frame; None if there is none
-    """
-
-    def __init__(self, comm: MPI.Comm, output: Output, folder: Path, species: Sequence[str],
-                 mass: NDArray[np.float64], charged: bool, fs: FileSystem,
-                 tell: Callable[[str], None]):
-        self.comm, self.output, self.folder, self._fs, self._tell = comm, output, folder, fs, tell
-        self._make = partial(FrameWriter, kind=output.kind, columns=output.columns,
-                             species=species, mass=mass, charged=charged)
-        self.name = output.file
-        self.last_step: int | None = None
-        self.writer: FrameWriter | None = None
+class _Frames(TextFile[FrameWriter]):
+    """Dumps and extended XYZ."""
 
     def open(self, restarted: bool, noted: Sequence[Mapping[str, Any]]) -> None:
-        """Begin the file, or go on with it as a checkpoint left it; collective."""
-        with agree(self.comm):
-            if self.comm.rank == 0:
-                if restarted and "*" not in self.name:
-                    self._resume(noted)
-                else:
-                    self.writer = self._make(self.folder / self.name)
-        needs = self.writer and sorted(self.writer.needs | {"id"})
-        self.needs, self.last_step = self.comm.bcast((needs, self.last_step))
-
-    def _resume(self, noted: Sequence[Mapping[str, Any]]) -> None:
-        """Go on where a checkpoint left the file, or else in a new part."""
-        entry = next((e for e in noted if e.get("file") == self.name), None)
-        if entry is None:
-            why = f"{self.folder / self.name}: not known to the checkpoint"
-        elif entry.get("kind") != self.output.kind:
-            why = f"{self.folder / self.name}: was kind = {entry.get('kind')!r} at the checkpoint"
-        else:
-            why = resume_output(self._fs, self.folder, entry)
-            if not why:
-                self.name, self.last_step = str(entry["path"]), entry.get("last_step")
-                self.writer = self._make(self.folder / self.name, append=True)
-                return
-        self._begin_part(why)
-
-    def _begin_part(self, why: str) -> None:
-        """Write to a file that is not there yet."""
-        name = free_name(self._fs, self.folder, self.output.file)
-        self.writer, self.name, self.last_step = self._make(self.folder / name), name, None
-        if name != self.output.file:
-            self._tell(f"{why}; the next frames are in {self.folder / name}")
+        super().open(restarted, noted)
+        self.needs = self.comm.bcast(self.writer and sorted(self.writer.needs | {"id"}))
 
     def write(self, step: int, time: float, box: Box, atoms: Atoms) -> None:
-        if self.last_step is not None and step <= self.last_step:
+        if not self.is_new(step):
             return
         natoms = self.comm.allreduce(atoms.nlocal)
         pieces = pieces_by_id(self.comm, atoms, self.needs)
@@ -191,28 +163,27 @@ class _Text:
                     pass
         self.last_step = step
 
-    def note(self) -> dict[str, Any] | None:
-        return on_root(self.comm, self._note, f"output {self.output.file}")
 
-    def _note(self) -> dict[str, Any] | None:
-        """Sync and describe the file; a part whose sync failed is not written to any more."""
-        path = self.folder / self.name
-        if "*" in self.name or not lies_inside(self.name) or not path.is_file():
-            return None
-        try:
-            entry = note_output(self._fs, self.folder, self.name)
-        except OSError as error:
-            assert self.writer is not None
-            self.writer.close()
-            self._begin_part(f"{path}: cannot be synced ({error.strerror}), so that its last "
-                             "frames may be lost")
-            raise
-        return {**entry, "file": self.output.file, "kind": self.output.kind,
-                "last_step": self.last_step}
+class _Deviations(TextFile[LineWriter]):
+    """How much the models of a committee disagree, a line a frame."""
 
-    def close(self) -> None:
-        if self.writer is not None:
-            self.writer.close()
+    def __init__(self, comm: MPI.Intracomm, output: Output, folder: Path, judge: Judge,
+                 fs: FileSystem, tell: Callable[[str], None]):
+        super().__init__(comm, output, folder, partial(LineWriter, heading=heading(output.limit)),
+                         fs, tell)
+        self.ranks, self.judge = comm, judge
+
+    def write(self, step: int, time: float, box: Box, atoms: Atoms) -> None:
+        if not self.is_new(step):
+            return
+        found = deviation(self.ranks, *self.judge(), self.output.limit)
+        with agree(self.comm):
+            if self.writer is not None:
+                self.writer.write(line(step, found, self.output.limit))
+        if found.above and self.ranks.rank == 0:
+            self._tell(f"step {step}: the models disagree on the forces on {found.above} atoms by "
+                       f"more than {self.output.limit:g}, at most by {found.max_force:.3g}")
+        self.last_step = step
 
 
 class _H5md:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from potentials.base import Exchange, Kernel, PairList, Potential, Result, Rows,
 from potentials.pair.potential import OfPairs
 from potentials.subset import Subset, of_seen_types
 
+SUMS = ("hybrid", "hybrid/overlay", "committee")
 Make = Callable[[str, Mapping[str, Any], int, Sequence[str]], Potential]
 
 
@@ -71,7 +72,7 @@ class Hybrid:
 
     @classmethod
     def from_options(cls, ntypes: int, part: object, species: Sequence[str], style: str,
-                     make: Make) -> Hybrid:
+                     make: Make) -> Self:
         """From the tables of the parts; `make` makes a potential of one.
 
         Raises
@@ -85,7 +86,7 @@ class Hybrid:
         for k, table in enumerate(part, 1):
             keys = {key: value for key, value in table.items() if key != "style"}
             own = table.get("style")
-            if not isinstance(own, str) or own in ("hybrid", "hybrid/overlay"):
+            if not isinstance(own, str) or own in SUMS:
                 raise ValueError(f"part {k}: style = {own!r}: must be a potential that is no sum")
             try:
                 keys, names, seen = of_seen_types(keys, species, ntypes)
@@ -102,14 +103,14 @@ class Hybrid:
         return cls(tuple(made), ntypes, style)
 
     def compiled(self, precision: str, deterministic: bool = False) -> HybridKernel:
-        """The kernels of the parts for one precision."""
-        def kernel(part: Potential) -> Kernel:
-            if isinstance(part, OfPairs):
-                return part.compiled(precision, deterministic, self.cutoff)
-            return part.compiled(precision, deterministic)
-
-        return HybridKernel([kernel(part) for part in self.parts],
+        """The kernels of the parts for one precision, added up."""
+        return HybridKernel(self.kernels(precision, deterministic),
                             [part.lists for part in self.parts])
+
+    def kernels(self, precision: str, deterministic: bool) -> list[Kernel]:
+        """A kernel of each part, for lists that reach as far as the farthest of them."""
+        return [part.compiled(precision, deterministic, self.cutoff) if isinstance(part, OfPairs)
+                else part.compiled(precision, deterministic) for part in self.parts]
 
 
 def units_of(part: Potential) -> str | None:

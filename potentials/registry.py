@@ -14,6 +14,7 @@ from typing import Any
 
 from potentials.ase_oracle import ase_oracle
 from potentials.base import Potential
+from potentials.committee import Committee
 from potentials.eam.potential import EmbeddedAtom
 from potentials.files import FileError
 from potentials.hybrid import Hybrid
@@ -60,7 +61,14 @@ def overlay(ntypes: int, *, part: Sequence[Mapping[str, Any]],
     return Hybrid.from_options(ntypes, part, species, "hybrid/overlay", make_potential)
 
 
+def committee(ntypes: int, *, part: Sequence[Mapping[str, Any]],
+              species: Sequence[str] = ()) -> Potential:
+    """Models of which the first drives."""
+    return Committee.of_parts(ntypes, part, species, make_potential)
+
+
 hybrid.makes = overlay.makes = Hybrid  # type: ignore[attr-defined]
+committee.makes = Committee  # type: ignore[attr-defined]
 
 STYLES: dict[str, Factory] = {
     **{formula.style: formula.factory() for formula in PAIR_FORMULAS},
@@ -74,6 +82,7 @@ STYLES: dict[str, Factory] = {
     "snap": SNAP.from_options,
     "hybrid": hybrid,
     "hybrid/overlay": overlay,
+    "committee": committee,
 }
 FROM_FILES: dict[str, Callable[[str], Factory]] = {"python": own_pair, "ase": ase_oracle}
 ENTRY_POINTS = "mdapp.potentials"

@@ -14,6 +14,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from mdapp.analysis.deviation import COLUMNS, Deviation, deviation_of
 from mdapp.charges import charges_of_types
 from mdapp.cli.output import text_stream, write_json
 from mdapp.derivatives import Derivatives, check_derivatives
@@ -24,6 +25,7 @@ from mdapp.parallel.launcher import read_launch
 from mdapp.structures import LammpsDataSource, open_source
 from mdapp.structures.results import write_results
 from potentials.base import Potential
+from potentials.committee import Committee
 from potentials.registry import PotentialError, nearest
 from potentials.shorthand import PotentialSpec, read_potential
 
@@ -88,6 +90,9 @@ def eval(
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     print("\n".join(table(path, made, result)), file=text_stream(json_target))
+    spread = disagreement(result, made)
+    if spread is not None:
+        print(spread_line(spread, result), file=text_stream(json_target))
     compared = check_derivatives(result, made) if check else None
     if compared is not None:
         print(verdict(compared, result), file=text_stream(json_target))
@@ -96,6 +101,8 @@ def eval(
                       result.energy, result.energies, result.forces, result.stress, structure.q)
     if json_target is not None:
         answer = as_json(path, potential, made, result)
+        if spread is not None:
+            answer["deviation"] = dict(zip(COLUMNS, spread.values(), strict=True))
         if compared is not None:
             answer["check"] = asdict(compared)
         write_json(json_target, "mdapp.eval", 1, answer)
@@ -180,6 +187,25 @@ def units_of(given: str | None, spec: PotentialSpec, potential: Potential) -> st
     if given is not None and fixed is not None and given != fixed:
         raise InputError(f"--units {given}: the numbers of this potential are in {fixed} units")
     return given or fixed or "lj"
+
+
+def disagreement(result: SinglePoint, potential: Potential) -> Deviation | None:
+    """How much the models of a committee disagree on a structure; None of another potential."""
+    if not isinstance(potential, Committee):
+        return None
+    answers = [single_point(result.structure, part, result.precision, units=result.units.name)
+               for part in potential.parts]
+    return deviation_of(np.stack([answer.forces for answer in answers]),
+                        np.stack([answer.virial for answer in answers]))
+
+
+def spread_line(spread: Deviation, result: SinglePoint) -> str:
+    """The deviation of a committee, for people."""
+    units = result.units
+    rms = spread.values()[2]
+    return (f"  deviation of the models: forces {spread.mean_force:.4g} on average, at most "
+            f"{spread.max_force:.4g} {units.energy_label}/{units.length_label}; virial {rms:.4g} "
+            f"{units.energy_label} per atom")
 
 
 def verdict(compared: Derivatives, result: SinglePoint) -> str:

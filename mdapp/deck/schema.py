@@ -104,9 +104,10 @@ class Thermo(Section):
 class Output(Section):
     """A file of snapshots."""
 
-    kind: Literal["atom", "custom", "extxyz", "h5md"]
+    kind: Literal["atom", "custom", "extxyz", "h5md", "deviation"]
     """atom: LAMMPS dump of id type xs ys zs; custom: one of columns; extxyz: extended XYZ;
-    h5md: H5MD 1.1, written by all ranks, read by MDAnalysis and VMD."""
+    h5md: H5MD 1.1, written by all ranks, read by MDAnalysis and VMD; deviation: how much the models
+    of a committee disagree, a line a snapshot, as in DeePMD-kit's model_devi.out."""
     every: PositiveInt
     """Steps between two snapshots."""
     file: Name
@@ -120,6 +121,8 @@ class Output(Section):
     profile: Literal["standard", "vmd"] | None = None
     """For whom kind = h5md writes: vmd leaves out ids, which its plugin cannot take; default
     standard."""
+    limit: Positive | None = None
+    """Of kind = deviation: say so where forces on an atom deviate by more than this."""
     frames_per_part: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Frames in each file of kind = h5md; default 1000, or fewer that fit into 4 GiB."""
 
@@ -128,6 +131,8 @@ class Output(Section):
             yield "columns", "missing: kind = custom needs the list of columns to write"
         if self.kind != "custom" and self.columns is not None:
             yield "columns", f"only with kind = custom; {self.kind} has its own"
+        if self.limit is not None and self.kind != "deviation":
+            yield "limit", f"only with kind = deviation, not {self.kind}"
         if self.kind != "h5md":
             for key in ("fields", "dtype", "profile", "frames_per_part"):
                 if getattr(self, key) is not None:

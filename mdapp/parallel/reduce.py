@@ -51,6 +51,13 @@ def exact_sum(comm: MPI.Comm, pieces: Pieces, width: int) -> NDArray[np.float64]
     return np.where(finite, total, np.nan)
 
 
+def largest_over_ranks(comm: MPI.Comm, value: float) -> float:
+    """The largest of a number that each rank has."""
+    from mpi4py import MPI
+
+    return float(comm.allreduce(value, MPI.MAX))
+
+
 def sum_over_ranks(comm: MPI.Comm, values: NDArray[Any]) -> NDArray[Any]:
     """Element-wise sum of an array over all ranks; for integers, whose sum has one value."""
     total = np.empty_like(values)

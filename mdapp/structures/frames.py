@@ -84,7 +84,7 @@ class FrameWriter:
                              f"use {self.path.with_suffix('')}")
         self._file: FileIO | None = None
         if "*" not in self.path.name:
-            self._file = self._open(self.path, append)
+            self._file = _open(self.path, append)
 
     def write(self, step: int, time: float, box: Box, natoms: int,
               pieces: Iterable[Arrays]) -> None:
@@ -102,7 +102,7 @@ class FrameWriter:
         InputError : the file cannot be written; it then ends with the frame before
         ValueError : the pieces hold another number of atoms than natoms
         """
-        file = self._file or self._open(
+        file = self._file or _open(
             self.path.with_name(self.path.name.replace("*", str(step))), False)
         start = file.tell()
         try:
@@ -139,16 +139,38 @@ class FrameWriter:
         if written != natoms:
             raise ValueError(f"frame of step {step}: {written} atoms in the pieces, {natoms} said")
 
-    def _open(self, path: Path, append: bool) -> FileIO:
+
+class LineWriter:
+    """Writes lines to a text file, which ends with a whole line whatever happens.
+
+    Parameters
+    ----------
+    path, append : as of FrameWriter
+    heading : the first line of a new file
+
+    Raises
+    ------
+    InputError : the file cannot be written
+    """
+
+    def __init__(self, path: Path, heading: str, append: bool = False) -> None:
+        self.path, self._file = path, _open(path, append)
+        if not append:
+            self.write(heading)
+
+    def write(self, line: str) -> None:
+        """Append a line."""
+        start = self._file.tell()
         try:
-            if not append:
-                return path.open("wb", buffering=0)
-            file = path.open("r+b", buffering=0)
-            file.seek(0, os.SEEK_END)
-            return file
+            _write(self._file, line)
         except OSError as error:
-            raise InputError(f"{path}: cannot be opened for writing: {error.strerror}; "
-                             f"{_remedy(path)}") from None
+            _cut(self._file, start)
+            raise InputError(f"{self.path}: cannot be written: {error.strerror}; "
+                             f"{_remedy(self.path)}") from None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def _format(kind: str, columns: Sequence[str] | None, species: Sequence[str],
@@ -168,6 +190,18 @@ def _format(kind: str, columns: Sequence[str] | None, species: Sequence[str],
             return ExtxyzFormat(columns, species)
     raise InputError(f"output.kind: unknown kind {kind!r}{nearest(kind, KINDS)}; "
                      f"it may be {', '.join(KINDS)}")
+
+
+def _open(path: Path, append: bool) -> FileIO:
+    try:
+        if not append:
+            return path.open("wb", buffering=0)
+        file = path.open("r+b", buffering=0)
+        file.seek(0, os.SEEK_END)
+        return file
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened for writing: {error.strerror}; "
+                         f"{_remedy(path)}") from None
 
 
 def _write(file: FileIO, text: str) -> None:
