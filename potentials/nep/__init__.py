@@ -1,0 +1,1 @@
+"""Neuroevolution potentials: a network of radial functions and of invariants of angles."""
