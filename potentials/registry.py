@@ -18,6 +18,7 @@ from potentials.committee import Committee
 from potentials.eam.potential import EmbeddedAtom
 from potentials.files import FileError
 from potentials.hybrid import Hybrid
+from potentials.nep.potential import NEP
 from potentials.own_file import KINDS, kind_of
 from potentials.pair.born import BornMayerHuggins
 from potentials.pair.buck import Buckingham
@@ -80,6 +81,7 @@ STYLES: dict[str, Factory] = {
     "tersoff/mod": TersoffMod.from_options,
     "tersoff/zbl": TersoffZBL.from_options,
     "snap": SNAP.from_options,
+    "nep": NEP.from_options,
     "hybrid": hybrid,
     "hybrid/overlay": overlay,
     "committee": committee,

@@ -177,6 +177,30 @@ class Descriptors(Elements):
         self._take(command, list(command.args[2:4]), list(command.args[4:]), type_count)
 
 
+class Networks(Elements):
+    """`pair_style nep [FILE]` with `pair_coeff * * [FILE] ELEMENT...`; the file once or twice."""
+
+    WORDS = "FILE ELEMENT..."
+
+    def __init__(self, command: Command) -> None:
+        command.expect(1, 2)
+        self.command = command
+        self._table: dict[str, Any] = {}
+        self._masses: dict[int, float] = {}
+
+    def coeff(self, command: Command, type_count: int) -> None:
+        """Take the file and the elements."""
+        if tuple(command.args[:2]) != ("*", "*"):
+            raise command.error(f"must be 'pair_coeff * * {self.WORDS}'")
+        file, words = self.command.args[1:2], list(command.args[2:])
+        if not file or len(words) > type_count:
+            file, words = tuple(words[:1]), words[1:]
+            if not file or self.command.args[1:2] not in ((), file):
+                raise command.error(f"must be 'pair_coeff * * {self.WORDS}', with the file of "
+                                    "pair_style if that names one")
+        self._take(command, file[0], words, type_count)
+
+
 class PairStyles:
     """The pair styles that a script may use, by name."""
 
@@ -184,7 +208,7 @@ class PairStyles:
         **dict.fromkeys(FORMS, PairFormula), "zbl": ZBLStyle, "table": TableStyle, "eam": Funcfl,
         **dict.fromkeys(("eam/alloy", "eam/fs", "sw", "tersoff", "tersoff/mod", "tersoff/zbl"),
                         Elements),
-        "snap": Descriptors}
+        "snap": Descriptors, "nep": Networks}
     SUMS = ("hybrid", "hybrid/overlay")
     ACCELERATED = ("opt", "omp", "intel", "gpu", "kk")
 

@@ -17,7 +17,7 @@ numbers mix with vectors and take the vector's scalar type: 2.0 * v stays single
 is.
 """
 
-from potentials.simd.blocks import add_inner, add_outer, turned, zeros
+from potentials.simd.blocks import add_inner, add_outer, store_each, turned, zeros
 from potentials.simd.functions import (
     absolute,
     as_float32,
@@ -97,6 +97,7 @@ __all__ = [
     "spread",
     "sqrt",
     "store",
+    "store_each",
     "stream",
     "tile",
     "total",

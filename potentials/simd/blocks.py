@@ -16,6 +16,7 @@ from potentials.simd.memory import transposed_rows
 from potentials.simd.registers import (
     Vector,
     constant_int,
+    convert_value,
     element_pointer,
     load_vector,
     splat_value,
@@ -90,3 +91,20 @@ def turned(typingctx, table, index, stride):
         return context.make_tuple(builder, result, found)
 
     return result(table, index, stride), codegen
+
+
+@intrinsic
+def store_each(typingctx, array, index, vectors):
+    """Store a tuple of registers one behind the other, converted to the array's type."""
+    vector = vectors.dtype
+    target = Vector(array.dtype, vector.lanes)
+
+    def codegen(context, builder, sig, args):
+        pointer = element_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+        for k in range(len(vectors)):
+            value = convert_value(builder, builder.extract_value(args[2], k), vector, target)
+            place = builder.gep(pointer, [ir.IntType(64)(k * vector.lanes)])
+            builder.store(value, builder.bitcast(place, target.llvm.as_pointer())).align = 4
+        return context.get_dummy_value()
+
+    return types.none(array, index, vectors), codegen

@@ -282,11 +282,9 @@ def test_products_of_small_matrices(dtype: str) -> None:
         v = simd.load(rows, 3, 8)
         sums = simd.add_outer(simd.zeros(v, 3), table, 2, 5, v)
         sums = simd.add_outer(sums, table, 4, 5, simd.load(rows, 11, 8))
-        for k in range(3):
-            simd.store(out, 8 * k, sums[k])
+        simd.store_each(out, 0, sums)
         block = simd.turned(rows, 6, 24)
-        for k in range(8):
-            simd.store(out, 24 + 8 * k, block[k])
+        simd.store_each(out, 24, block)
         simd.store(out, 88, simd.add_inner(v, block, table, 7))
 
     out = np.zeros(96, dtype)
