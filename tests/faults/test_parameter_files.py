@@ -89,6 +89,12 @@ CASES = {
         more={"points": 40, "section": "FIRST", "interpolation": "spline",
               "pair": [{"types": [1, 2], "section": "OTHER"}]},
     ),
+    "nep": Case(
+        {"nep.txt": "nep4_zbl 1 Si\nzbl 0.7 1.4\ncutoff 5 4.5 60 40\nn_max 0 0\nbasis_size 1 1\n"
+                    "l_max 4 0 0\nANN 1 0\n0.5\n-0.3\n0.2\n1.1\n-0.7\n0.1\n-0.4\n1.2\n"
+                    "0.3\n-0.2\n0.4\n0.6\n 2.5e-01\n0.1\n0.2\n0.15\n0.05\n"},
+        ["Si", "Si"],
+    ),
     "snap": Case(
         {"a.snapcoeff": "# two J = 2\n\n1 6\nSi 0.5 1.0\n0.1\n0.02\n-0.01\n0.03\n0.005\n-0.004\n",
          "a.snapparam": "# ranges\nrcutfac 4.2\ntwojmax 2\nrfac0 0.99363\nrmin0 0\nbzeroflag 1\n"
