@@ -61,8 +61,11 @@ class Report:
 def peers(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"Code: {', '.join(names(codes))}.")],
     problem: Annotated[
-        str, typer.Option("--problem", help=f"Input: {', '.join(names(problems))}; or {ALL}.")
-    ] = "lj_melt",
+        str,
+        typer.Option(
+            "--problem", help=f"Input: {', '.join(names(problems))}; or {ALL}. Default the peer's."
+        ),
+    ] = "",
     variant: Annotated[
         list[str] | None,
         typer.Option("--variant", help="lammps-opt, or mdapp for all of a code; repeatable."),
@@ -104,17 +107,19 @@ def peers(
       python -m scaling.peers lammps --sizes 32000,256000,4000000 --variant mdapp-double
       python -m scaling.peers lammps --problem all --json figures.json
       python -m scaling.peers lammps --startup --json start.json
+      python -m scaling.peers nep_cpu
 
     Exit code 1 if the codes did not compute the same physics; then no speeds are compared.
     """  # noqa: D301  (\b is the character that keeps the examples on their lines)
-    tasks, environment = problems_named(problem), read_environment()
-    several = problem == ALL
     folder = (venv or Path(".venv-peers", name)).absolute()
     peer, ours = peer_named(name)(folder), Mdapp()
+    problem = problem or peer.problem
+    tasks, environment = problems_named(problem), read_environment()
+    several = problem == ALL
     chosen = variant or (["mdapp-double"] if startup else [])
     if several and (sizes or startup):
         raise InputError("--problem all: sizes and starts are of one problem; name it")
-    tasks, skipped = runnable(tasks)
+    tasks, skipped = runnable(tasks, peer)
     rank_counts = integers("--ranks", ranks, most=len(environment.cores))
     codes_used: list[Code] = [ours] if startup else [peer, ours]
     points = {}

@@ -175,8 +175,13 @@ class Peer(Code, Protocol):
     """A code to compare with, installed in a virtual environment of its own."""
 
     requirements: tuple[str, ...]
+    problem: str                # where the command line names none
 
     def __init__(self, venv: Path) -> None: ...
+
+    def runs(self, problem: Problem) -> bool:
+        """Whether it has the pair styles of a problem."""
+        ...
 
     def potentials(self) -> Path:
         """Return the folder of the parameter files that come with it."""

@@ -63,8 +63,8 @@ def missing_styles(problem: Problem) -> list[str]:
     return [style for style in problem.styles if style not in PairStyles.KNOWN]
 
 
-def runnable(tasks: Iterable[Problem]) -> tuple[list[Problem], list[str]]:
-    """Return problems whose pair styles mdapp has, and a line about each of the others.
+def runnable(tasks: Iterable[Problem], peer: Peer) -> tuple[list[Problem], list[str]]:
+    """Return problems whose pair styles mdapp and the peer have, and a line about each other.
 
     Raises
     ------
@@ -76,6 +76,9 @@ def runnable(tasks: Iterable[Problem]) -> tuple[list[Problem], list[str]]:
         missing = missing_styles(task)
         if missing:
             skipped.append(f"{task.name}: mdapp has no pair_style {', '.join(missing)}")
+        elif not peer.runs(task):
+            skipped.append(f"{task.name}: {peer.name} does not run pair_style "
+                           f"{', '.join(task.styles)}")
         else:
             found.append(task)
     if not found:

