@@ -1,4 +1,4 @@
-"""Elementary functions of vector registers (simd): exp, erfc, tanh and polynomials.
+"""Elementary functions of vector registers (simd): exp, erfc, tanh, sine, cosine, polynomials.
 
 exp x = 2^n exp r with n the nearest integer of x / ln 2 and |r| <= ln 2 / 2. n ln 2 is taken off
 in two parts, of which the first has so few bits that its product with n is exact. exp r is a
@@ -19,6 +19,8 @@ x^2 itself.
 """
 
 from __future__ import annotations
+
+from math import factorial
 
 import numpy as np
 from numba import njit, types
@@ -55,6 +57,9 @@ ERFCX = (1.08705558926226, -0.9377997245671139, 0.694113646634644, -0.4352560267
 ERFCX_SINGLE = (1.087055576176525, -0.9377998405564613, 0.6941143243721813, -0.4352502162577204,
                 0.22573221031095314, -0.09236565308957663, 0.02654288212350527,
                 -0.00304268913695461, -0.0013502077067106665, 0.0005532968135537776)
+
+SINE = tuple((-1.0) ** k / factorial(2 * k + 1) for k in range(11))        # of x^2, over x
+COSINE = tuple((-1.0) ** k / factorial(2 * k) for k in range(12))          # of x^2
 
 
 @intrinsic
@@ -143,6 +148,19 @@ def erfc(x):
 def tanh(x):
     """Hyperbolic tangent, to two units in the last place of 1, not of itself."""
     return 1.0 - 2.0 / (exp(x + x) + 1.0)
+
+
+@njit(**INLINED)
+def nearest(x):
+    """The nearest integers of a vector of float64, of numbers below 2^51."""
+    return (x + ROUND) - ROUND
+
+
+@njit(**INLINED)
+def sine_cosine(x):
+    """sin x and cos x of a vector of float64 between -pi / 2 and pi / 2, to 2e-16."""
+    x2 = x * x
+    return x * polynomial(x2, SINE), polynomial(x2, COSINE)
 
 
 @njit(**INLINED)

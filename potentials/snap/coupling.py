@@ -1,11 +1,17 @@
-"""From the summed matrices of eight atoms to the derivative of their energies by them.
+"""From the summed matrices of some atoms to the derivative of their energies by them.
 
-Every atom has the same couplings, so eight atoms go in eight lanes: the sums over pairs of matrix
-elements become streams of multiplications whose coefficients are the same in all lanes, without
-any gathering. The energy is of third order in the matrices: it is a third of sum conj(Y) U, and
-no component of the bispectrum has to be computed unless it is multiplied by another.
+Every atom has the same couplings, so that as many atoms as there are lanes go side by side: sums
+over pairs of matrix elements become streams of multiplications whose coefficients are the same in
+all lanes, without any gathering. The energy is of third order in the matrices: it is a third of
+sum conj(Y) U, and no component of the bispectrum has to be computed unless it is multiplied by
+another.
 
-Arrays are flat, element k of channel e and lane l at 8 (e size + k) + l.
+An element of a product Z_j of U_j1 and U_j2 is a sum over pairs of their elements, and which pairs
+these are is fixed by the sums mb1 + mb2 and ma1 + ma2. Elements of different j take the same pairs
+with other coefficients. So a group of pairs is multiplied once, and used for each j: half of the
+operations that it takes to make each Z by itself.
+
+Arrays are flat, element k of channel e and lane l at lanes (e size + k) + l.
 """
 
 from __future__ import annotations
@@ -14,99 +20,90 @@ import numpy as np
 from numba import njit
 
 from potentials import simd
-from potentials.snap.mode import LANES
+from potentials.snap.mode import load, splat, width
 from potentials.static import INLINED
 
 
 @njit(**INLINED)
-def product(c, z, ma, mb, ur, ui):
-    """Element mb, ma of the product z, of eight atoms: its real and imaginary part.
+def multiply(reg, c, group, ur, ui, pr, pi):
+    """Products of the pairs of elements of a group, to pr and pi."""
+    lanes, to = width(reg), np.uint64(0)
+    for k in range(np.uint64(c.pairs[group]), np.uint64(c.pairs[group + 1])):
+        p, q = np.uint64(c.left[k]) * np.uint64(lanes), np.uint64(c.right[k]) * np.uint64(lanes)
+        ar, ai, br, bi = load(reg, ur, p), load(reg, ui, p), load(reg, ur, q), load(reg, ui, q)
+        simd.store(pr, to, simd.fma(ar, br, -(ai * bi)))
+        simd.store(pi, to, simd.fma(ar, bi, ai * br))
+        to += np.uint64(lanes)
 
-    c : the Couplings; ur, ui : matrices of all channels
-    """
-    j1, j2 = c.z[z, 0], c.z[z, 1]
-    row_a, row_b = c.row[z] + ma, c.row[z] + mb
-    both = (j1 + j2 - c.z[z, 2]) // 2
-    cg_a, low_a, count_a = c.terms[row_a, 0], c.terms[row_a, 1], c.terms[row_a, 2]
-    cg_b, low_b, count_b = c.terms[row_b, 0], c.terms[row_b, 1], c.terms[row_b, 2]
-    one = c.z[z, 3] * c.size + c.first[j1] + low_b * (j1 + 1) + low_a
-    two = (c.z[z, 4] * c.size + c.first[j2] + (mb + both - low_b) * (j2 + 1) + ma + both - low_a)
-    zr, zi = simd.splat(0.0, LANES), simd.splat(0.0, LANES)
-    for kb in range(count_b):
-        p, q = np.uint64(one * LANES), np.uint64(two * LANES)
-        sr, si = simd.splat(0.0, LANES), simd.splat(0.0, LANES)
-        tr, ti = simd.splat(0.0, LANES), simd.splat(0.0, LANES)
-        for ka in range(np.uint64(cg_a), np.uint64(cg_a + count_a)):
-            factor = simd.splat(c.cg[ka], LANES)
-            pr, pi = simd.load(ur, p, LANES), simd.load(ui, p, LANES)
-            qr, qi = factor * simd.load(ur, q, LANES), factor * simd.load(ui, q, LANES)
-            sr, tr = simd.fma(pr, qr, sr), simd.fma(pi, qi, tr)
-            si, ti = simd.fma(pr, qi, si), simd.fma(pi, qr, ti)
-            p += np.uint64(LANES)
-            q -= np.uint64(LANES)
-        factor = simd.splat(c.cg[np.uint64(cg_b + kb)], LANES)
-        zr, zi = simd.fma(factor, sr - tr, zr), simd.fma(factor, si + ti, zi)
-        one += j1 + 1
-        two -= j2 + 1
-    return zr, zi
+
+@njit(**INLINED)
+def contract(reg, c, first, n, pr, pi):
+    """An element of Z: the sum of n products, an even number, with coefficients from `first` on."""
+    zr, zi, xr, xi = splat(reg, 0.0), splat(reg, 0.0), splat(reg, 0.0), splat(reg, 0.0)
+    at, step, k = np.uint64(0), np.uint64(width(reg)), np.uint64(first)
+    for _ in range(n // 2):
+        one, two = splat(reg, c.cg[k]), splat(reg, c.cg[k + np.uint64(1)])
+        zr, zi = simd.fma(one, load(reg, pr, at), zr), simd.fma(one, load(reg, pi, at), zi)
+        at += step
+        xr, xi = simd.fma(two, load(reg, pr, at), xr), simd.fma(two, load(reg, pi, at), xi)
+        at += step
+        k += np.uint64(2)
+    return zr + xr, zi + xi
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def weigh(c, beta, weights):
+def weigh(reg, c, beta, weights):
     """Weight of each product in Y of each channel.
 
-    beta : (nterms * 8,) dE/dB; weights : (nz * channels * 8,) out
+    beta : (nterms * lanes,) dE/dB; weights : (nz * channels * lanes,) out
     """
+    lanes = width(reg)
     weights[:] = 0.0
     for k in range(len(c.factor)):
-        w, b = c.to[k, 0] * LANES, c.to[k, 1] * LANES
-        for lane in range(LANES):
+        w, b = c.to[k, 0] * lanes, c.to[k, 1] * lanes
+        for lane in range(lanes):
             weights[w + lane] += c.factor[k] * beta[b + lane]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def adjoint(c, ur, ui, weights, yr, yi):
+def adjoint(reg, c, ur, ui, weights, pr, pi, yr, yi):
     """Y = dE/dU, of the elements that stand for themselves or two; the rest is 0."""
+    lanes = width(reg)
     yr[:], yi[:] = 0.0, 0.0
-    for z in range(len(c.z)):
-        j = c.z[z, 2]
-        for mb in range(j // 2 + 1):
-            last = mb if 2 * mb == j else j
-            for ma in range(last + 1):
-                zr, zi = product(c, z, ma, mb, ur, ui)
-                for e in range(c.channels):
-                    weight = simd.load(weights, np.uint64((z * c.channels + e) * LANES), LANES)
-                    k = np.uint64((e * c.size + c.first[j] + mb * (j + 1) + ma) * LANES)
-                    simd.store(yr, k, simd.fma(weight, zr, simd.load(yr, k, LANES)))
-                    simd.store(yi, k, simd.fma(weight, zi, simd.load(yi, k, LANES)))
+    for group in range(len(c.pairs) - 1):
+        multiply(reg, c, group, ur, ui, pr, pi)
+        n = c.pairs[group + 1] - c.pairs[group]
+        for use in range(c.uses[group], c.uses[group + 1]):
+            z, place, first = c.use[use]
+            zr, zi = contract(reg, c, first, n, pr, pi)
+            for e in range(c.channels):
+                weight = load(reg, weights, (z * c.channels + e) * lanes)
+                k = (e * c.size + place) * lanes
+                simd.store(yr, k, simd.fma(weight, zr, load(reg, yr, k)))
+                simd.store(yi, k, simd.fma(weight, zi, load(reg, yi, k)))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def bispectrum(c, needed, ur, ui, dots, b):
+def bispectrum(reg, c, ur, ui, pr, pi, dots, b):
     """Components of the bispectrum.
 
-    Parameters
-    ----------
-    needed : (nz,) whether a product is the one of a component
-    dots : (nz * channels * 8,) scratch
-    b : (nterms * 8,) out
+    dots : (nz * channels * lanes,) scratch; b : (nterms * lanes,) out
     """
+    lanes = width(reg)
     dots[:] = 0.0
-    for z in range(len(c.z)):
-        j = c.z[z, 2]
-        if not needed[z]:
-            continue
-        for mb in range(j // 2 + 1):
-            last = mb if 2 * mb == j else j
-            for ma in range(last + 1):
-                share = 1.0 if 2 * mb == j and ma == mb else 2.0
-                zr, zi = product(c, z, ma, mb, ur, ui)
-                for e in range(c.channels):
-                    k = np.uint64((e * c.size + c.first[j] + mb * (j + 1) + ma) * LANES)
-                    at = np.uint64((z * c.channels + e) * LANES)
-                    dot = simd.fma(simd.load(ur, k, LANES), zr, simd.load(ui, k, LANES) * zi)
-                    simd.store(dots, at, simd.load(dots, at, LANES) + share * dot)
+    for group in range(len(c.pairs) - 1):
+        multiply(reg, c, group, ur, ui, pr, pi)
+        n = c.pairs[group + 1] - c.pairs[group]
+        for use in range(c.uses[group], c.uses[group + 1]):
+            z, place, first = c.use[use]
+            if not c.needed[z]:
+                continue
+            zr, zi = contract(reg, c, first, n, pr, pi)
+            for e in range(c.channels):
+                k, at = (e * c.size + place) * lanes, (z * c.channels + e) * lanes
+                dot = simd.fma(load(reg, ur, k), zr, load(reg, ui, k) * zi)
+                simd.store(dots, at, load(reg, dots, at) + c.share[place] * dot)
     for t in range(len(c.norm)):
-        at = (c.made_of[t, 0] * c.channels + c.made_of[t, 1]) * LANES
-        for lane in range(LANES):
-            b[t * LANES + lane] = c.norm[t] * dots[at + lane]
+        at = (c.made_of[t, 0] * c.channels + c.made_of[t, 1]) * lanes
+        for lane in range(lanes):
+            b[t * lanes + lane] = c.norm[t] * dots[at + lane]

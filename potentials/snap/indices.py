@@ -28,8 +28,9 @@ M. A. Cusentino et al. 2020, doi 10.1021/acs.jpca.0c02450.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 from math import factorial, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,12 +65,14 @@ class Couplings(NamedTuple):
     Attributes
     ----------
     channels, size : kinds of neighbours with matrices of their own; elements of all j of one
-    first : (twojmax + 1,) int64, where each j begins in the full matrices
     diagonal : (n,) int64, elements with ma = mb
-    z : (nz, 5) int64, j1, j2, j and the channels of the two matrices
-    row : (nz,) int64, where the rows of `terms` of each begin, one for each ma of j
-    terms : (nrows, 3) int64, first coefficient, first ma1, number of terms
-    cg : (n,) float64, Clebsch-Gordan coefficients, term by term
+    share : (size,) float64, elements that one of the lower half stands for: 2, 1 or none
+    pairs : (ngroups + 1,) int64, where the pairs of elements of each group begin
+    left, right : (npairs,) int32, their places in the full matrices of all channels
+    uses : (ngroups + 1,) int64, where the uses of each group begin
+    use : (nuses, 3) int64, number of the product Z, place of its element, first coefficient
+    cg : (n,) coefficients, one a pair of the group
+    needed : (nz,) bool, whether components of the bispectrum are made of a product
     to : (n, 2) int64, z * channels + channel, and the term of the energy whose coefficient ...
     factor : (n,) float64, ... times this is the weight of that Z in dE/dU of that channel
     made_of : (nterms, 2) int64, z and channel of the third matrix of each term of the energy
@@ -78,12 +81,15 @@ class Couplings(NamedTuple):
 
     channels: int
     size: int
-    first: NDArray[np.int64]
     diagonal: NDArray[np.int64]
-    z: NDArray[np.int64]
-    row: NDArray[np.int64]
-    terms: NDArray[np.int64]
-    cg: NDArray[np.float64]
+    share: NDArray[np.float64]
+    pairs: NDArray[np.int64]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    uses: NDArray[np.int64]
+    use: NDArray[np.int64]
+    cg: NDArray[Any]
+    needed: NDArray[np.bool_]
     to: NDArray[np.int64]
     factor: NDArray[np.float64]
     made_of: NDArray[np.int64]
@@ -174,34 +180,81 @@ def couplings(twojmax: int, channels: int, normalised: bool) -> Couplings:
             collect(number(j, j2, j1, c, b), a, term, norm * (j + 1) / (j1 + 1))
             collect(number(j, j1, j2, c, a), b, term, norm * (j + 1) / (j2 + 1))
     first = full_first(twojmax)
-    row, terms, cg = _terms([key[:3] for key in numbers])
+    share = np.zeros(first[-1])
+    for j in range(twojmax + 1):
+        share[first[j]:first[j] + (j + 1) ** 2 // 2] = 2.0
+        if j % 2 == 0:
+            share[first[j] + (j + 1) ** 2 // 2] = 1.0
+    needed = np.zeros(len(numbers), bool)
+    needed[[z for z, _ in made_of]] = True
     return Couplings(
-        channels, int(first[-1]), first[:-1].copy(),
-        np.concatenate([first[j] + np.arange(j + 1) * (j + 2) for j in range(twojmax + 1)]),
-        np.array(list(numbers), np.int64), row, terms, cg,
+        channels, int(first[-1]),
+        np.concatenate([first[j] + np.arange(j + 1) * (j + 2) for j in range(twojmax + 1)]), share,
+        *_groups(list(numbers), first), needed,
         np.array([(z * channels + channel, term) for z, channel, term in weights], np.int64),
         np.array(list(weights.values())), np.array(made_of, np.int64), np.array(norms))
 
 
-def _terms(momenta: list[tuple[int, ...]]
-           ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """The sums over ma1 for each ma of each product."""
-    begin: dict[tuple[int, ...], int] = {}
-    row: list[int] = []
-    terms: list[tuple[int, int, int]] = []
-    cg: list[float] = []
-    for key in momenta:
-        j1, j2, j = key
-        if key not in begin:
-            begin[key] = len(terms)
-            for ma in range(j + 1):
-                both = ma + (j1 + j2 - j) // 2                 # ma1 + ma2
-                low, high = max(0, both - j2), min(j1, both)
-                terms.append((len(cg), low, high - low + 1))
-                cg += [clebsch_gordan(j1, 2 * k - j1, j2, 2 * (both - k) - j2, j)
-                       for k in range(low, high + 1)]
-        row.append(begin[key])
-    return np.array(row, np.int64), np.array(terms, np.int64), np.array(cg)
+def _groups(products: list[tuple[int, ...]], first: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+    """`pairs` to `cg` of the Couplings, for products (j1, j2, j, channel, channel)."""
+    members: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    for z, (j1, j2, j, a, b) in enumerate(products):
+        members.setdefault((j1, j2, a, b), []).append((j, z))
+    pairs, uses, left, right = [0], [0], [], []
+    use: list[tuple[int, int, int]] = []
+    known: dict[tuple[int, ...], int] = {}
+    cg: list[NDArray[np.float64]] = []
+    ncg = 0
+    size = int(first[-1])
+    for (j1, j2, a, b), some in members.items():
+        one, two = a * size + first[j1], b * size + first[j2]
+        alike = one == two               # then a pair of elements and its exchange have one product
+        low = (j1 + j2 - max(some)[0]) // 2
+        for rows, columns in _sums(j1 + j2, low):
+            mb, ma = _parts(rows, j1, j2), _parts(columns, j1, j2)
+            here = (one + np.add.outer(mb * (j1 + 1), ma)).ravel()
+            there = (two + np.add.outer((rows - mb) * (j2 + 1), columns - ma)).ravel()
+            times = np.sign(there - here) + 1.0 if alike else np.ones(len(here))
+            kept = np.flatnonzero(times)
+            filler = np.zeros(len(kept) % 2)
+            left += [here[kept], here[kept[:len(filler)]]]
+            right += [there[kept], there[kept[:len(filler)]]]
+            pairs.append(pairs[-1] + len(kept) + len(filler))
+            for j, z in some:
+                shift = (j1 + j2 - j) // 2
+                if rows < shift or not 0 <= columns - shift <= j:
+                    continue
+                key = (j1, j2, j, rows, columns, alike)
+                if key not in known:
+                    known[key] = ncg
+                    both = np.outer(_coefficients(j1, j2, j, rows),
+                                    _coefficients(j1, j2, j, columns)).ravel()
+                    cg += [(both * times)[kept], filler]
+                    ncg += len(kept) + len(filler)
+                place = first[j] + (rows - shift) * (j + 1) + columns - shift
+                use.append((z, int(place), known[key]))
+            uses.append(len(use))
+    return (np.array(pairs, np.int64), np.concatenate(left).astype(np.int32),
+            np.concatenate(right).astype(np.int32), np.array(uses, np.int64),
+            np.array(use, np.int64), np.concatenate(cg))
+
+
+def _sums(j12: int, low: int) -> list[tuple[int, int]]:
+    """mb1 + mb2 and ma1 + ma2 of the lower halves of the matrices, from `low` on."""
+    return [(rows, columns) for rows in range(low, j12 // 2 + 1)
+            for columns in range(low, j12 - low + 1) if 2 * rows < j12 or columns <= rows]
+
+
+def _parts(total: int, j1: int, j2: int) -> NDArray[np.int64]:
+    """All m1 of m1 + m2 = total."""
+    return np.arange(max(0, total - j2), min(j1, total) + 1)
+
+
+@cache
+def _coefficients(j1: int, j2: int, j: int, total: int) -> NDArray[np.float64]:
+    """Those of `_parts`."""
+    return np.array([clebsch_gordan(j1, 2 * int(m) - j1, j2, 2 * int(total - m) - j2, j)
+                     for m in _parts(total, j1, j2)])
 
 
 def self_terms(twojmax: int, channels: int, normalised: bool, own: int, to_all: bool

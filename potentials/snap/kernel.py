@@ -9,29 +9,34 @@ from numpy.typing import NDArray
 
 from potentials.base import Exchange, ForceRangeError, PairList, Result, Want
 from potentials.snap.indices import Couplings, Halves
-from potentials.snap.mode import LANES, Mode
-from potentials.snap.neighborhood import FIELDS
+from potentials.snap.mode import Mode, Registers
+from potentials.snap.neighborhood import FIELDS, SOURCES
 from potentials.snap.passes import Model, Scratch, chunk_pass
 
 GRID_BITS = 38            # deterministic forces and virials are multiples of 2^-38 of their units,
 RANGE_BITS = 51           # each contribution below 2^51 multiples
 MATRIX_BITS = 42          # elements of matrices of 2^-42 of the largest that a neighbor can add,
+LINE = 64                 # bytes of a cache line
 MOST_NEIGHBORS = 1 << 10  # and this many of them can be summed
 
 
 class SNAPKernel:
-    """Tables compiled for double precision; see potentials.base.Kernel.
+    """Tables compiled for one precision; see potentials.base.Kernel.
 
     Parameters
     ----------
     model : numbers by atom type
     halves, couplings : index lists
+    precision : double, mixed or single; the last two differ in nothing here: sums are few
     deterministic : whether sums are independent of their order
     """
 
     def __init__(self, model: Model, halves: Halves, couplings: Couplings,
-                 deterministic: bool):
-        self.model, self.halves, self.couplings = model, halves, couplings
+                 precision: str, deterministic: bool):
+        self.registers = Registers(precision != "double")
+        self.real = np.float32 if self.registers.single else np.float64
+        self.model, self.halves = model, halves
+        self.couplings = couplings._replace(cg=couplings.cg.astype(self.real))
         self.deterministic = deterministic
         self.quadratic = bool(model.alpha.size)
         largest = (np.abs(model.weight).max() or 1.0) / halves.scale     # an element of U is <= 1
@@ -54,14 +59,14 @@ class SNAPKernel:
 
         def work(k: int) -> tuple[float, int, NDArray[Any], NDArray[Any]]:
             rows = pairs.rows[k]
-            room = int(np.diff(rows.start).max(initial=0)) + LANES * self.couplings.channels
+            room = int(np.diff(rows.start).max(initial=0)) + self.registers.lanes * self.couplings.channels
             scratch = self._scratch[k]
             if scratch is None or scratch.partner.shape[1] < room:
                 scratch = self._scratch[k] = self._memory(room + room // 8)
             forces = np.zeros((len(x), 3), self.sum_type)
             virials: NDArray[Any] = np.zeros((len(x) if per_atom else 1, 6), self.sum_type)
             largest, most = chunk_pass(
-                mode, self.model, self.halves, self.couplings, x, type_, pairs.slot_atom,
+                mode, self.registers, self.model, self.halves, self.couplings, x, type_, pairs.slot_atom,
                 rows.first, rows.start, rows.neighbors, self.magic, per_unit, scratch, forces,
                 energies, virials)
             return largest, most, forces, virials
@@ -93,13 +98,24 @@ class SNAPKernel:
                                   "the range of deterministic sums")
 
     def _memory(self, room: int) -> Scratch:
-        c, half = self.couplings, self.halves.size
-        sizes = (*[LANES * half] * 6, *[half] * 2, *[LANES * c.channels * c.size] * 4,
-                 *[LANES * len(c.z) * c.channels] * 2, *[LANES * len(c.norm)] * 2)
+        c, half, lanes, real = self.couplings, self.halves.size, self.registers.lanes, self.real
+        room = -(-room // lanes) * lanes
+        sizes = (*[lanes * half] * 4, *[half] * 2, *[lanes * c.channels * c.size] * 4,
+                 *[lanes * int(np.diff(c.pairs).max())] * 2,
+                 *[lanes * len(c.needed) * c.channels] * 2, *[lanes * len(c.norm)] * 2)
         return Scratch._make([
-            np.zeros((LANES, FIELDS, room)), np.zeros((LANES, room), np.int32),
-            np.zeros((LANES, c.channels + 1), np.int64), *map(np.zeros, sizes),
-            np.zeros((3, LANES)), np.zeros(LANES)])
+            aligned((SOURCES, room), np.float64), aligned((lanes, FIELDS, room), real), np.zeros((lanes, room), np.int32),
+            np.zeros((lanes, c.channels + 1), np.int64), aligned((lanes * half,), np.float64),
+            aligned((lanes * half,), np.float64), *(aligned((n,), real) for n in sizes),
+            aligned((3, lanes), real), np.zeros(lanes)])
+
+
+def aligned(shape: tuple[int, ...], real: type) -> NDArray[Any]:
+    """Zeros that begin at a cache line, so that no vector lies in two of them."""
+    nbytes = int(np.prod(shape)) * np.dtype(real).itemsize
+    room = np.zeros(nbytes + LINE, np.uint8)
+    begin = -room.ctypes.data % LINE
+    return room[begin:begin + nbytes].view(real).reshape(shape)
 
 
 def _sum(shares: list[NDArray[Any]], shape: tuple[int, int], kind: type) -> NDArray[Any]:

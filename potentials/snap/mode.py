@@ -4,6 +4,10 @@ Deterministic sums must not depend on order. Those of forces and virials are sum
 in potentials/eam/passes.py. Those of the matrices U are sums of numbers that have been rounded to
 a grid coarse enough for every partial sum to be exact: adding and taking away a large number
 (`magic`) rounds, and everything stays in vectors of floating-point numbers.
+
+In `mixed`, distances and angles are those of `double`, rounded; all that follows is single, in
+twice as many lanes, but for the sums: matrices over neighbours, energies, forces and virials.
+These are a few percent of the work, so that `single` is the same.
 """
 
 from __future__ import annotations
@@ -17,12 +21,10 @@ from potentials import simd
 from potentials.base import Want
 from potentials.static import Static, variant
 
-LANES = 8                 # neighbours, or atoms, that are worked on at a time
-
 
 @dataclass(frozen=True)
 class Mode(Static):
-    """The constants that the passes are compiled for.
+    """What sums and requests are compiled for.
 
     Attributes
     ----------
@@ -36,6 +38,52 @@ class Mode(Static):
     quadratic: bool
 
 
+@dataclass(frozen=True)
+class Registers(Static):
+    """What the arithmetic is compiled for: vectors of 64 bytes, of double or single precision."""
+
+    single: bool
+
+    @property
+    def real(self) -> types.Float:
+        """Type of a lane."""
+        return types.float32 if self.single else types.float64
+
+    @property
+    def lanes(self) -> int:
+        """Neighbours, or atoms, that are worked on at a time."""
+        return 16 if self.single else 8
+
+
+@variant
+def width(reg):
+    """Lanes of a vector."""
+    n = reg.lanes
+    return lambda reg: n
+
+
+@variant
+def load(reg):
+    """A vector from an array of any type."""
+    n = reg.lanes
+    return lambda reg, array, at: simd.load(array, at, n)
+
+
+@variant
+def store(reg):
+    """A vector of double precision to an array of numbers as they are calculated with."""
+    if reg.single:
+        return lambda reg, array, at, v: simd.store(array, at, simd.as_float32(v))
+    return lambda reg, array, at, v: simd.store(array, at, v)
+
+
+@variant
+def splat(reg):
+    """A number on all lanes."""
+    n, real = reg.lanes, reg.real
+    return lambda reg, value: simd.splat(real(value), n)
+
+
 @variant
 def zero_sum(mode):
     """A zero of the type of sums."""
@@ -47,23 +95,25 @@ def zero_sum(mode):
 def summand(mode):
     """A contribution as it is added up: itself, or a whole number of deterministic units."""
     if mode.deterministic:
-        return lambda mode, v, per_unit: np.int64(np.rint(v * per_unit))
+        return lambda mode, v, per_unit: np.int64(np.rint(np.float64(v) * per_unit))
     return lambda mode, v, per_unit: v
 
 
 @variant
 def add_scaled(mode):
-    """total + scale * v, of vectors."""
+    """total + scale * v, of vectors; total and scale are double."""
     if mode.deterministic:
-        return lambda mode, total, scale, v, magic: total + ((scale * v + magic) - magic)
-    return lambda mode, total, scale, v, magic: simd.fma(scale, v, total)
+        return lambda mode, total, scale, v, magic: total + (
+            (scale * simd.as_float64(v) + magic) - magic)
+    return lambda mode, total, scale, v, magic: simd.fma(scale, simd.as_float64(v), total)
 
 
 @variant
 def keep_largest(mode):
     """The largest component so far, where it matters."""
     if mode.deterministic:
-        return lambda mode, largest, fx, fy, fz: max(largest, max(abs(fx), max(abs(fy), abs(fz))))
+        return lambda mode, largest, fx, fy, fz: max(
+            largest, np.float64(max(abs(fx), max(abs(fy), abs(fz)))))
     return lambda mode, largest, fx, fy, fz: largest
 
 

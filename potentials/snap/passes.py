@@ -1,13 +1,12 @@
-"""The atoms of a chunk, eight at a time: matrices of each, their couplings, forces of each.
+"""The atoms of a chunk, a vector at a time: matrices of each, their couplings, forces of each.
 
-Two of the three steps work on the neighbours of one atom in eight lanes, the one between on eight
-atoms. Neighbours in range are packed, those of one channel together and filled up to whole vectors,
+Two of the three steps have neighbours of one atom in the lanes of a vector, the one between atoms. Neighbours in range are packed, those of one channel together and filled up to whole vectors,
 and kept for the forces; their matrices are made again then, which is cheaper than keeping them.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from potentials import simd
 from potentials.snap.coupling import adjoint, bispectrum, weigh
-from potentials.snap.mode import LANES, add_virial, keep_largest, summand, zero_sum
+from potentials.snap.mode import add_virial, keep_largest, load, splat, summand, width, zero_sum
 from potentials.snap.neighborhood import (
     TOO_CLOSE,
     accumulate,
@@ -23,6 +22,7 @@ from potentials.snap.neighborhood import (
     describe,
     fill_up,
     forward,
+    note,
 )
 from potentials.static import INLINED, variant
 
@@ -40,7 +40,6 @@ class Model(NamedTuple):
     beta : (ntypes, nterms) float64, linear coefficients
     shift : (ntypes, nterms) float64, taken from the components
     alpha : (ntypes, nterms, nterms) float64, symmetric, or empty
-    needed : (nz,) bool, products of which components are made
     rfac0, rmin0, switched : as in the file
     """
 
@@ -52,57 +51,62 @@ class Model(NamedTuple):
     beta: NDArray[np.float64]
     shift: NDArray[np.float64]
     alpha: NDArray[np.float64]
-    needed: NDArray[np.bool_]
     rfac0: float
     rmin0: float
     switched: bool
 
 
 class Scratch(NamedTuple):
-    """Memory for eight atoms; the arrays are flat but for `kept` and what is about neighbours.
+    """Memory for a vector of atoms; flat arrays but for `kept` and what is about neighbours.
 
     Attributes
     ----------
-    kept : (8, FIELDS, room) float64, see potentials.snap.neighborhood
-    partner : (8, room) int32, atoms, -1 where a lane is empty
-    groups : (8, channels + 1) int64, where the neighbours of each channel begin
-    vr, vi, wr, wi, total_r, total_i : (halves * 8,)
-    seed_r, seed_i : (halves,)
-    ur, ui, yr, yi : (channels * size * 8,)
-    weights, dots : (nz * channels * 8,)
-    beta, b : (nterms * 8,)
-    gradient : (3, 8)
-    energy : (8,)
+    near : (SOURCES, room) float64, of the neighbours of one atom
+    kept : (lanes, FIELDS, room) real, see potentials.snap.neighborhood
+    partner : (lanes, room) int32, atoms, -1 where a lane is empty
+    groups : (lanes, channels + 1) int64, where the neighbours of each channel begin
+    total_r, total_i : (halves * lanes,) float64
+    vr, vi, wr, wi : (halves * lanes,) real
+    seed_r, seed_i : (halves,) real
+    ur, ui, yr, yi : (channels * size * lanes,) real
+    pr, pi : (most pairs of a group * lanes,) real
+    weights, dots : (nz * channels * lanes,) real
+    beta, b : (nterms * lanes,) real
+    gradient : (3, lanes) real
+    energy : (lanes,) float64
     """
 
-    kept: NDArray[np.float64]
+    near: NDArray[np.float64]
+    kept: NDArray[Any]
     partner: NDArray[np.int32]
     groups: NDArray[np.int64]
-    vr: NDArray[np.float64]
-    vi: NDArray[np.float64]
-    wr: NDArray[np.float64]
-    wi: NDArray[np.float64]
     total_r: NDArray[np.float64]
     total_i: NDArray[np.float64]
-    seed_r: NDArray[np.float64]
-    seed_i: NDArray[np.float64]
-    ur: NDArray[np.float64]
-    ui: NDArray[np.float64]
-    yr: NDArray[np.float64]
-    yi: NDArray[np.float64]
-    weights: NDArray[np.float64]
-    dots: NDArray[np.float64]
-    beta: NDArray[np.float64]
-    b: NDArray[np.float64]
-    gradient: NDArray[np.float64]
+    vr: NDArray[Any]
+    vi: NDArray[Any]
+    wr: NDArray[Any]
+    wi: NDArray[Any]
+    seed_r: NDArray[Any]
+    seed_i: NDArray[Any]
+    ur: NDArray[Any]
+    ui: NDArray[Any]
+    yr: NDArray[Any]
+    yi: NDArray[Any]
+    pr: NDArray[Any]
+    pi: NDArray[Any]
+    weights: NDArray[Any]
+    dots: NDArray[Any]
+    beta: NDArray[Any]
+    b: NDArray[Any]
+    gradient: NDArray[Any]
     energy: NDArray[np.float64]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pack(model, x, type_, i, lane, neighbors, begin, end, s):
+def pack(reg, model, x, type_, i, lane, neighbors, begin, end, s):
     """Keep the neighbours of atom i in range, channel by channel; returns their number."""
-    channels, own, found, n = s.groups.shape[1] - 1, type_[i], 0, 0
-    kept, partner = s.kept[lane], s.partner[lane]
+    channels, own, found, n, lanes = s.groups.shape[1] - 1, type_[i], 0, 0, width(reg)
+    near, partner = s.near, s.partner[lane]
     for e in range(channels):
         s.groups[lane, e] = n
         for c in range(begin, end):
@@ -114,94 +118,96 @@ def pack(model, x, type_, i, lane, neighbors, begin, end, s):
             d2, cutoff = dx * dx + dy * dy + dz * dz, model.cutoff[own, kind]
             if d2 >= cutoff * cutoff or d2 <= TOO_CLOSE:
                 continue
-            describe(kept, n, dx, dy, dz, d2, cutoff, model.weight[kind], model.rfac0,
-                     model.rmin0, model.switched)
+            note(near, n, dx, dy, dz, d2, cutoff, model.weight[kind])
             partner[n] = j
             n += 1
             found += 1
-        whole = (n + LANES - 1) // LANES * LANES
-        fill_up(kept, n, whole)
+        whole = (n + lanes - 1) // lanes * lanes
+        fill_up(near, n, whole, model.rmin0)
         partner[n:whole] = -1
         n = whole
     s.groups[lane, channels] = n
+    describe(reg, near, n, model.rfac0, model.rmin0, model.switched, s.kept[lane])
     return found
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def matrices(mode, model, halves, c, own, lane, magic, s):
-    """The matrices of one atom, as a lane of those of eight; its type is `own`."""
+def matrices(mode, reg, model, halves, c, own, lane, magic, s):
+    """The matrices of one atom, as a lane of those of a vector of atoms; its type is `own`."""
+    lanes = width(reg)
     for e in range(c.channels):
         s.total_r[:], s.total_i[:] = 0.0, 0.0
-        for q in range(s.groups[lane, e], s.groups[lane, e + 1], LANES):
-            forward(halves.twojmax, halves.start, s.kept[lane], q, s.vr, s.vi)
-            accumulate(mode, halves.size, s.kept[lane], q, s.vr, s.vi, magic, s.total_r,
+        for q in range(s.groups[lane, e], s.groups[lane, e + 1], lanes):
+            forward(reg, halves.twojmax, halves.start, s.kept[lane], q, s.vr, s.vi)
+            accumulate(mode, reg, halves.size, s.kept[lane], q, s.vr, s.vi, magic, s.total_r,
                        s.total_i)
         base = e * c.size
         for k in range(halves.size):
             if halves.share[k] == 0.0:
                 continue
-            re = halves.scale[k] * simd.total(simd.load(s.total_r, k * LANES, LANES))
-            im = halves.scale[k] * simd.total(simd.load(s.total_i, k * LANES, LANES))
+            re = halves.scale[k] * simd.total(load(reg, s.total_r, k * lanes))
+            im = halves.scale[k] * simd.total(load(reg, s.total_i, k * lanes))
             if halves.share[k] == 2.0:
-                place = (base + halves.mirror[k]) * LANES + lane
+                place = (base + halves.mirror[k]) * lanes + lane
                 s.ur[place], s.ui[place] = halves.sign[k] * re, -halves.sign[k] * im
-            place = (base + halves.place[k]) * LANES + lane
+            place = (base + halves.place[k]) * lanes + lane
             s.ur[place], s.ui[place] = re, im
         for k in c.diagonal:
-            s.ur[(base + k) * LANES + lane] += model.own[own, e]
+            s.ur[(base + k) * lanes + lane] += model.own[own, e]
 
 
 @variant
 def energies(mode):
-    """Energies of eight atoms, and dE/dB where it depends on B; before Y is known and after."""
+    """Energies of a vector of atoms, and dE/dB where it depends on B; before Y is known and after."""
     if mode.quadratic:
         return _quadratic
     return _linear
 
 
-def _linear(mode, model, halves, c, types, s):
+def _linear(mode, reg, model, halves, c, types, s):
+    lanes = width(reg)
     for t in range(len(c.norm)):
-        for lane in range(LANES):
-            s.beta[t * LANES + lane] = model.beta[types[lane], t]
-    weigh(c, s.beta, s.weights)
-    adjoint(c, s.ur, s.ui, s.weights, s.yr, s.yi)
-    total = simd.splat(0.0, LANES)
+        for lane in range(lanes):
+            s.beta[t * lanes + lane] = model.beta[types[lane], t]
+    weigh(reg, c, s.beta, s.weights)
+    adjoint(reg, c, s.ur, s.ui, s.weights, s.pr, s.pi, s.yr, s.yi)
+    total = simd.as_float64(splat(reg, 0.0))
     for e in range(c.channels):
         for k in range(halves.size):
             if halves.share[k] > 0.0:
-                at = np.uint64((e * c.size + halves.place[k]) * LANES)
-                dot = simd.fma(simd.load(s.ur, at, LANES), simd.load(s.yr, at, LANES),
-                               simd.load(s.ui, at, LANES) * simd.load(s.yi, at, LANES))
-                total = total + halves.share[k] * dot
+                at = np.uint64((e * c.size + halves.place[k]) * lanes)
+                dot = simd.fma(load(reg, s.ur, at), load(reg, s.yr, at),
+                               load(reg, s.ui, at) * load(reg, s.yi, at))
+                total = total + halves.share[k] * simd.as_float64(dot)
     simd.store(s.energy, 0, total)
-    for lane in range(LANES):
+    for lane in range(lanes):
         s.energy[lane] = s.energy[lane] / 3.0 + model.constant[types[lane]]
 
 
-def _quadratic(mode, model, halves, c, types, s):
-    bispectrum(c, model.needed, s.ur, s.ui, s.dots, s.b)
-    n = len(c.norm)
-    for lane in range(LANES):
+def _quadratic(mode, reg, model, halves, c, types, s):
+    bispectrum(reg, c, s.ur, s.ui, s.pr, s.pi, s.dots, s.b)
+    n, lanes = len(c.norm), width(reg)
+    for lane in range(lanes):
         kind = types[lane]
         energy = model.constant[kind]
         for t in range(n):
-            s.b[t * LANES + lane] -= model.shift[kind, t]
+            s.b[t * lanes + lane] -= model.shift[kind, t]
         for t in range(n):
             slope = 0.0
             for m in range(n):
-                slope += model.alpha[kind, t, m] * s.b[m * LANES + lane]
+                slope += model.alpha[kind, t, m] * s.b[m * lanes + lane]
             linear = model.beta[kind, t]
-            energy += s.b[t * LANES + lane] * (linear + 0.5 * slope)
-            s.beta[t * LANES + lane] = linear + slope
+            energy += s.b[t * lanes + lane] * (linear + 0.5 * slope)
+            s.beta[t * lanes + lane] = linear + slope
         s.energy[lane] = energy
-    weigh(c, s.beta, s.weights)
-    adjoint(c, s.ur, s.ui, s.weights, s.yr, s.yi)
+    weigh(reg, c, s.beta, s.weights)
+    adjoint(reg, c, s.ur, s.ui, s.weights, s.pr, s.pi, s.yr, s.yi)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def forces(mode, halves, c, i, lane, s, per_unit, f, w_out):
+def forces(mode, reg, halves, c, i, lane, s, per_unit, f, w_out):
     """Add the forces of the energy of atom i to it and its neighbours; the largest component."""
-    largest = 0.0
+    largest, lanes = 0.0, width(reg)
     sx, sy, sz = zero_sum(mode), zero_sum(mode), zero_sum(mode)
     kept, partner = s.kept[lane], s.partner[lane]
     for e in range(c.channels):
@@ -209,15 +215,15 @@ def forces(mode, halves, c, i, lane, s, per_unit, f, w_out):
         if first == last:
             continue
         for k in range(halves.size):
-            at = (e * c.size + halves.place[k]) * LANES + lane
+            at = (e * c.size + halves.place[k]) * lanes + lane
             scale = halves.share[k] * halves.scale[k]
             s.seed_r[k] = scale * s.yr[at] if scale > 0.0 else 0.0
             s.seed_i[k] = scale * s.yi[at] if scale > 0.0 else 0.0
-        for q in range(first, last, LANES):
-            forward(halves.twojmax, halves.start, kept, q, s.vr, s.vi)
-            backward(halves.twojmax, halves.size, halves.start, kept, q, s.vr, s.vi, s.seed_r,
+        for q in range(first, last, lanes):
+            forward(reg, halves.twojmax, halves.start, kept, q, s.vr, s.vi)
+            backward(reg, halves.twojmax, halves.size, halves.start, kept, q, s.vr, s.vi, s.seed_r,
                      s.seed_i, s.wr, s.wi, s.gradient)
-            for k in range(LANES):
+            for k in range(lanes):
                 j = partner[q + k]
                 if j < 0:
                     break
@@ -244,7 +250,7 @@ def push_virial(mode, w_out, i, j, kept, q, gx, gy, gz, per_unit):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def chunk_pass(mode, model, halves, c, x, type_, slot_atom, first, start, neighbors, magic,
+def chunk_pass(mode, reg, model, halves, c, x, type_, slot_atom, first, start, neighbors, magic,
                per_unit, s, f, e_out, w_out):
     """Energies of the atoms of a chunk, and their forces on all atoms and ghosts.
 
@@ -262,25 +268,25 @@ def chunk_pass(mode, model, halves, c, x, type_, slot_atom, first, start, neighb
     -------
     largest component of a force on a neighbour, most neighbours of an atom
     """
-    largest, most, nslots, k = 0.0, 0, len(start) - 1, 0
-    atoms, types = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    largest, most, nslots, k, lanes = 0.0, 0, len(start) - 1, 0, width(reg)
+    atoms, types = np.zeros(lanes, np.int64), np.zeros(lanes, np.int64)
     while k < nslots:
         n = 0
         s.ur[:], s.ui[:] = 0.0, 0.0
-        while k < nslots and n < LANES:
+        while k < nslots and n < lanes:
             i = slot_atom[first + k]
             if i >= 0:
                 atoms[n], types[n] = i, type_[i]
-                found = pack(model, x, type_, i, n, neighbors, start[k], start[k + 1], s)
+                found = pack(reg, model, x, type_, i, n, neighbors, start[k], start[k + 1], s)
                 most = max(most, found)
-                matrices(mode, model, halves, c, types[n], n, magic, s)
+                matrices(mode, reg, model, halves, c, types[n], n, magic, s)
                 n += 1
             k += 1
         if n == 0:
             break
-        energies(mode, model, halves, c, types, s)
+        energies(mode, reg, model, halves, c, types, s)
         for lane in range(n):
             e_out[atoms[lane]] = s.energy[lane]
-            largest = max(largest, forces(mode, halves, c, atoms[lane], lane, s, per_unit, f,
+            largest = max(largest, forces(mode, reg, halves, c, atoms[lane], lane, s, per_unit, f,
                                           w_out))
     return largest, most

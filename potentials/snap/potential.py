@@ -43,7 +43,7 @@ class SNAP:
     files: tuple[str, ...] = ()
     style: str = "snap"
     lists: str = "full"
-    precisions: tuple[str, ...] = ("double",)
+    precisions: tuple[str, ...] = ("double", "mixed", "single")
 
     @property
     def cutoff(self) -> float:
@@ -91,10 +91,10 @@ class SNAP:
             raise ValueError(f"precision {precision!r}: snap has {', '.join(self.precisions)}")
         channels = len(self.coefficients.names) if flags["chemflag"] else 1
         coupled = couplings(p.twojmax, channels, flags["bnormflag"])
-        return SNAPKernel(self._model(channels, coupled.made_of[:, 0], len(coupled.z)),
-                          halves(p.twojmax), coupled, deterministic)
+        return SNAPKernel(self._model(channels), halves(p.twojmax), coupled, precision,
+                          deterministic)
 
-    def _model(self, channels: int, needed: np.ndarray, nproducts: int) -> Model:
+    def _model(self, channels: int) -> Model:
         p, c, flags = self.parameters, self.coefficients, self.parameters.flags
         rows = np.array(self.rows)
         nterms = len(terms_of(p, len(c.names)))
@@ -115,8 +115,6 @@ class SNAP:
         else:
             constant -= (beta * shift).sum(axis=1)
         radius = c.radius[rows]
-        is_needed = np.zeros(nproducts, bool)
-        is_needed[needed] = True
         return Model(channel.astype(np.int64), c.weight[rows], p.rcutfac * np.add.outer(
-            radius, radius), own, constant, beta, shift, alpha, is_needed, p.rfac0, p.rmin0,
+            radius, radius), own, constant, beta, shift, alpha, p.rfac0, p.rmin0,
             flags["switchflag"])

@@ -245,8 +245,8 @@ def test_bad_options(tmp_path: Path) -> None:
     potential = make_potential("snap", {"file": names, "species": ["Aa"]}, 1)
     assert potential.files == tuple(names)
     assert potential.cutoff == 2.0
-    with pytest.raises(ValueError, match="precision 'mixed'"):
-        potential.compiled("mixed")
+    with pytest.raises(ValueError, match="precision 'bf16'"):
+        potential.compiled("bf16")
 
 
 SCRIPT = """units metal
