@@ -6,10 +6,8 @@ all lanes, without any gathering. The energy is of third order in the matrices: 
 sum conj(Y) U, and no component of the bispectrum has to be computed unless it is multiplied by
 another.
 
-An element of a product Z_j of U_j1 and U_j2 is a sum over pairs of their elements, and which pairs
-these are is fixed by the sums mb1 + mb2 and ma1 + ma2. Elements of different j take the same pairs
-with other coefficients. So a group of pairs is multiplied once, and used for each j: half of the
-operations that it takes to make each Z by itself.
+Which pairs of elements are multiplied, and once for which products, is in products.py. It halves
+the number of operations against making each element of a product by itself.
 
 Arrays are flat, element k of channel e and lane l at lanes (e size + k) + l.
 """

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentials.base import Exchange, ForceRangeError, PairList, Result, Want
-from potentials.snap.indices import Couplings, Halves
+from potentials.snap.indices import Halves
 from potentials.snap.mode import Mode, Registers
 from potentials.snap.neighborhood import FIELDS, SOURCES
 from potentials.snap.passes import Model, Scratch, chunk_pass
+from potentials.snap.products import Couplings
 
 GRID_BITS = 38            # deterministic forces and virials are multiples of 2^-38 of their units,
 RANGE_BITS = 51           # each contribution below 2^51 multiples
@@ -37,6 +38,7 @@ class SNAPKernel:
         self.real = np.float32 if self.registers.single else np.float64
         self.model, self.halves = model, halves
         self.couplings = couplings._replace(cg=couplings.cg.astype(self.real))
+        self.most_empty = self.registers.lanes * couplings.channels      # places of an atom's rows
         self.deterministic = deterministic
         self.quadratic = bool(model.alpha.size)
         largest = (np.abs(model.weight).max() or 1.0) / halves.scale     # an element of U is <= 1
@@ -59,16 +61,16 @@ class SNAPKernel:
 
         def work(k: int) -> tuple[float, int, NDArray[Any], NDArray[Any]]:
             rows = pairs.rows[k]
-            room = int(np.diff(rows.start).max(initial=0)) + self.registers.lanes * self.couplings.channels
+            room = int(np.diff(rows.start).max(initial=0)) + self.most_empty
             scratch = self._scratch[k]
             if scratch is None or scratch.partner.shape[1] < room:
                 scratch = self._scratch[k] = self._memory(room + room // 8)
             forces = np.zeros((len(x), 3), self.sum_type)
             virials: NDArray[Any] = np.zeros((len(x) if per_atom else 1, 6), self.sum_type)
             largest, most = chunk_pass(
-                mode, self.registers, self.model, self.halves, self.couplings, x, type_, pairs.slot_atom,
-                rows.first, rows.start, rows.neighbors, self.magic, per_unit, scratch, forces,
-                energies, virials)
+                mode, self.registers, self.model, self.halves, self.couplings, x, type_,
+                pairs.slot_atom, rows.first, rows.start, rows.neighbors, self.magic, per_unit,
+                scratch, forces, energies, virials)
             return largest, most, forces, virials
 
         done = list(pairs.each(work, range(nchunks)))
@@ -104,10 +106,10 @@ class SNAPKernel:
                  *[lanes * int(np.diff(c.pairs).max())] * 2,
                  *[lanes * len(c.needed) * c.channels] * 2, *[lanes * len(c.norm)] * 2)
         return Scratch._make([
-            aligned((SOURCES, room), np.float64), aligned((lanes, FIELDS, room), real), np.zeros((lanes, room), np.int32),
-            np.zeros((lanes, c.channels + 1), np.int64), aligned((lanes * half,), np.float64),
-            aligned((lanes * half,), np.float64), *(aligned((n,), real) for n in sizes),
-            aligned((3, lanes), real), np.zeros(lanes)])
+            aligned((SOURCES, room), np.float64), aligned((lanes, FIELDS, room), real),
+            np.zeros((lanes, room), np.int32), np.zeros((lanes, c.channels + 1), np.int64),
+            *(aligned((lanes * half,), np.float64) for _ in range(2)),
+            *(aligned((n,), real) for n in sizes), aligned((3, lanes), real), np.zeros(lanes)])
 
 
 def aligned(shape: tuple[int, ...], real: type) -> NDArray[Any]:

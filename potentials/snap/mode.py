@@ -7,7 +7,9 @@ a grid coarse enough for every partial sum to be exact: adding and taking away a
 
 In `mixed`, distances and angles are those of `double`, rounded; all that follows is single, in
 twice as many lanes, but for the sums: matrices over neighbours, energies, forces and virials.
-These are a few percent of the work, so that `single` is the same.
+These are a few percent of the work, so that `single` is the same. In tungsten with twojmax 8 it
+takes 12 us an atom instead of 20, with errors of 2e-6 eV/A (rms) of forces of 1.3 eV/A, and of
+4e-7 eV an atom.
 """
 
 from __future__ import annotations

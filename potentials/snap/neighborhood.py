@@ -11,6 +11,8 @@ had by going back through the recursion, from the largest j to the smallest, wit
 by V in the place of V. This costs about twice the recursion itself, where carrying the three
 derivatives of V along would cost six times as much.
 
+Distances and angles are calculated in double precision, whatever the rest is.
+
 Vectors hold one number of as many neighbours as there are lanes; arrays are flat, element k of
 lane l at lanes k + l.
 """
@@ -163,15 +165,15 @@ def backward(reg, twojmax, size, start, kept, q, vr, vi, seed_r, seed_i, wr, wi,
         other = simd.fma(si, load(reg, vi, at), other)
     for j in range(twojmax, 0, -1):
         for mb in range(j // 2 + 1):
-            k = np.uint64(start[j - 1] + mb * j)
-            source = k * np.uint64(lanes)
+            seed = np.uint64(start[j - 1] + mb * j)
+            source = seed * np.uint64(lanes)
             place = np.uint64((start[j] + mb * (j + 1)) * lanes)
             lr, li = load(reg, wr, place), load(reg, wi, place)
             for _ in range(j):
                 place += np.uint64(lanes)
                 hr, hi = load(reg, wr, place), load(reg, wi, place)
                 ur, ui = load(reg, vr, source), load(reg, vi, source)
-                sr, si = splat(reg, seed_r[k]), splat(reg, seed_i[k])
+                sr, si = splat(reg, seed_r[seed]), splat(reg, seed_i[seed])
                 inner, other = simd.fma(sr, ur, inner), simd.fma(si, ui, other)
                 # V was carried by conj(a) and -conj(b); its derivatives go back by a and -b.
                 tr = simd.fma(nai, li, simd.fma(ar, lr, sr))
@@ -184,7 +186,7 @@ def backward(reg, twojmax, size, start, kept, q, vr, vi, seed_r, seed_i, wr, wi,
                 gbi = simd.fma(hr, ui, simd.fma(-hi, ur, gbi))
                 lr, li = hr, hi
                 source += np.uint64(lanes)
-                k += np.uint64(1)
+                seed += np.uint64(1)
         if j % 2 == 0:
             return_mirror_row(reg, j - 1, start[j - 1], wr, wi)
     # gb has been summed without its sign.

@@ -1,7 +1,9 @@
 """The atoms of a chunk, a vector at a time: matrices of each, their couplings, forces of each.
 
-Two of the three steps have neighbours of one atom in the lanes of a vector, the one between atoms. Neighbours in range are packed, those of one channel together and filled up to whole vectors,
-and kept for the forces; their matrices are made again then, which is cheaper than keeping them.
+Two of the three steps have the neighbours of one atom in the lanes of a vector, the one between
+has atoms there. Neighbours in range are packed, those of one channel together and filled up to
+whole vectors, and kept for the forces; their matrices are made again then, which is cheaper than
+keeping them.
 """
 
 from __future__ import annotations
@@ -158,7 +160,7 @@ def matrices(mode, reg, model, halves, c, own, lane, magic, s):
 
 @variant
 def energies(mode):
-    """Energies of a vector of atoms, and dE/dB where it depends on B; before Y is known and after."""
+    """Energies of a vector of atoms, and dE/dU; by way of B where E is not linear in it."""
     if mode.quadratic:
         return _quadratic
     return _linear
@@ -256,7 +258,7 @@ def chunk_pass(mode, reg, model, halves, c, x, type_, slot_atom, first, start, n
 
     Parameters
     ----------
-    halves, c : Halves and Couplings of potentials.snap.indices
+    halves, c : Halves and Couplings of potentials.snap
     first, start, neighbors : of the chunk, see mdapp.neighbors.atom_lists.Rows
     magic : (halves,) float64, 1.5 * 2^52 units of the grid of each element's deterministic sum
     per_unit : deterministic units in one unit of force and virial

@@ -21,9 +21,10 @@ from potentials.snap.files import (
     read_parameters,
     terms_of,
 )
-from potentials.snap.indices import couplings, halves, self_terms
+from potentials.snap.indices import halves, self_terms
 from potentials.snap.kernel import SNAPKernel
 from potentials.snap.passes import Model
+from potentials.snap.products import couplings
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class SNAP:
     Attributes
     ----------
     parameters, coefficients : what the files say
-    rows : of the coefficients, one a type
+    rows : of the coefficients, one a type; with explicit elements, triples are in the order of the
+        file, whatever that of the types is (LAMMPS takes the order of pair_coeff for that of the
+        file, which must therefore be the same)
     files : that they were read from
     """
 

@@ -39,6 +39,8 @@ CASES = (
     case("Si_Zuo_JPCA2020.quadratic", ("Si",), 4.3, 7),
 )
 
+OVERLAYS = {CASES[0]: 74, CASES[1]: 73}         # with ZBL from 4.0 to 4.8, and the atomic numbers
+
 
 def files_of(case: Case, folder: Path, scratch: Path) -> list[str]:
     """The two files that both codes read, one of them written to `scratch` where averaged."""
@@ -70,16 +72,22 @@ def average(text: str, twojmax: int) -> str:
 
 def main() -> None:
     """Print the JSON."""
-    folder, answers = Path(os.environ["LAMMPS_POTENTIALS"]), []
+    folder, answers, overlays = Path(os.environ["LAMMPS_POTENTIALS"]), [], []
     with tempfile.TemporaryDirectory() as scratch:
         for case in CASES:
             files = " ".join(files_of(case, folder, Path(scratch)))
             commands = ["pair_style snap",
                         f"pair_coeff * * {files} {' '.join(case.species)}"]  # fmt: skip
             answers.append(json.dumps({**asdict(case), **answer(case, commands)}))
+            if case in OVERLAYS:
+                z = OVERLAYS[case]
+                commands = ["pair_style hybrid/overlay zbl 4.0 4.8 snap",
+                            f"pair_coeff 1 1 zbl {z} {z}",
+                            f"pair_coeff * * snap {files} {' '.join(case.species)}"]  # fmt: skip
+                overlays.append(json.dumps({**asdict(case), **answer(case, commands)}))
     source = "computed by LAMMPS 22Jul2025 (update 4) from snap_by_lammps.py, double precision"
-    cases = ",\n".join(answers)
-    print(f'{{"source": "{source}",\n"cases": [\n{cases}\n]}}')
+    cases, sums = ",\n".join(answers), ",\n".join(overlays)
+    print(f'{{"source": "{source}",\n"cases": [\n{cases}\n],\n"overlays": [\n{sums}\n]}}')
 
 
 if __name__ == "__main__":

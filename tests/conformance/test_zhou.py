@@ -11,7 +11,7 @@ from potentials.eam.zhou import METALS, REACH, main, pair_energy, tabulated, wri
 from tests.conformance.lammps_files import ROOT, folder_of_files
 
 # Cohesive energies to which the authors fitted, eV.
-COHESIVE = {"Al": 3.58, "Ni": 4.45, "Cu": 3.54, "Ag": 2.85, "Ta": 8.09}
+COHESIVE = {"Al": 3.58, "Ni": 4.45, "Cu": 3.54, "Ag": 2.85, "Ta": 8.09, "W": 8.76}
 # The same formulas with parameters of 2001, doi 10.1016/S1359-6454(01)00287-7.
 COPPER_2001 = replace(
     METALS["Cu"], mass=63.55, rho_e=22.150141, rho_s=22.150141, alpha=7.669911, beta=4.090619,

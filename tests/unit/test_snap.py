@@ -48,8 +48,9 @@ def liquid(cells: int = 2) -> System:
     return lattice((cells,) * 3, 1.9, 0.07, 21)
 
 
-def evaluate(potential, system: System, types, deterministic=False, kernel=None, **asked):
-    kernel = kernel or potential.compiled("double", deterministic)
+def evaluate(potential, system: System, types, deterministic=False, kernel=None,
+             precision="double", **asked):  # fmt: skip
+    kernel = kernel or potential.compiled(precision, deterministic)
     return on_one_rank(kernel, potential.cutoff, "full", system, types, **asked)
 
 
@@ -63,6 +64,19 @@ def test_energies_of_a_liquid(invented: Invented, deterministic: bool, tmp_path:
     bound = 1e-10 if deterministic else 1e-12
     np.testing.assert_allclose(result.energies, twin, rtol=0, atol=bound)
     assert result.energy == pytest.approx(twin.sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["plain", "explicit elements", "quadratic"])
+def test_single_precision(name: str, tmp_path: Path) -> None:
+    """Measured, in units of the largest number: 1e-7, 5e-7, 4e-7; double, 1e-15."""
+    potential, system = made(POTENTIALS[name], tmp_path), liquid()
+    types = types_of(system, potential.ntypes)
+    f, expected = evaluate(potential, system, types)
+    for precision in ("mixed", "single"):
+        g, result = evaluate(potential, system, types, precision=precision)
+        pairs = [(f, g), (expected.energies, result.energies), (expected.virials, result.virials)]
+        errors = [abs(b - a).max() / abs(a).max() for a, b in pairs]
+        assert max(errors) < 2e-6 and min(errors) > 1e-9, errors
 
 
 def derivative(energy, step: float = 1e-4) -> float:
@@ -126,17 +140,39 @@ def test_less_is_wanted(deterministic: bool, tmp_path: Path) -> None:
     np.testing.assert_allclose(result.virial, full.virial, rtol=1e-12, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["quadratic", "explicit elements"])
-def test_deterministic_sums_know_neither_order_nor_threads(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [("quadratic", "double"), ("explicit elements", "double"), ("explicit elements", "mixed")],
+)
+def test_deterministic_sums_know_neither_order_nor_threads(
+    name: str, precision: str, tmp_path: Path
+) -> None:
     potential, system = made(POTENTIALS[name], tmp_path), liquid(3)
     types = types_of(system, potential.ntypes)
-    f, result = evaluate(potential, system, types, True)
+    f, result = evaluate(potential, system, types, True, precision=precision)
     for seed, threads in ((1, 1), (2, 2), (3, 3)):
         order = np.random.default_rng(seed).permutation(len(system.x))
-        g, other = evaluate(potential, system, types, True, threads=threads, order=order)
+        g, other = evaluate(potential, system, types, True, threads=threads, order=order,
+                            precision=precision)  # fmt: skip
         assert f.tobytes() == g.tobytes()
         assert result.energies.tobytes() == other.energies.tobytes()
         assert result.virials.tobytes() == other.virials.tobytes()
+
+
+def test_types_may_have_another_order_than_the_elements_of_the_file(tmp_path: Path) -> None:
+    """Coefficients of element triples are in the order of the file, whatever the types are."""
+    invented, system = POTENTIALS["explicit elements"], liquid()
+    potential, types = made(invented, tmp_path), types_of(system, 2)
+    f, result = evaluate(potential, system, types)
+    files = [str(tmp_path / f"invented.{kind}") for kind in ("snapcoeff", "snapparam")]
+    either = 2 * (np.arange(len(types)) % 2)               # of the two types that are Bb
+    for species, others in (
+        (["Bb", "Aa"], 1 - types),
+        (["Bb", "Aa", "Bb"], np.where(types == 0, 1, either)),
+    ):
+        turned = make_potential("snap", {"file": files, "species": species}, len(species))
+        g, other = evaluate(turned, system, others.astype(np.int32))
+        assert np.array_equal(f, g) and np.array_equal(result.energies, other.energies)
 
 
 def test_few_atoms_and_many_at_one_place(tmp_path: Path) -> None:

@@ -7,7 +7,15 @@ import pytest
 from numba import njit
 
 from potentials import simd
-from potentials.vector_math import erfc, exp, polynomial, positive_part, tanh
+from potentials.vector_math import (
+    erfc,
+    exp,
+    nearest,
+    polynomial,
+    positive_part,
+    sine_cosine,
+    tanh,
+)
 
 CUBIC = (0.5, -2.0, 0.25, 3.0)
 
@@ -36,6 +44,28 @@ def erfc_of_all(x, out, bell):
 def cubic_of_all(x, out):
     for k in range(0, len(x), 16):
         simd.store(out, k, positive_part(polynomial(simd.load(x, k, 16), CUBIC)))
+
+
+@njit
+def sine_cosine_of_all(x, sines, cosines, whole):
+    for k in range(0, len(x), 8):
+        v = simd.load(x, k, 8)
+        sine, cosine = sine_cosine(v)
+        simd.store(sines, k, sine)
+        simd.store(cosines, k, cosine)
+        simd.store(whole, k, nearest(v))
+
+
+def test_sine_and_cosine() -> None:
+    edges = [0.0, 1e-9, -1e-300, 0.5, -0.5, 1.5, -1.5, 0.25]
+    x = np.concatenate([np.linspace(-np.pi / 2, np.pi / 2, 40000), edges])
+    sines, cosines, whole = (np.empty_like(x) for _ in range(3))
+    sine_cosine_of_all(x, sines, cosines, whole)
+    exact = x.astype(np.longdouble)
+    assert abs(sines - np.sin(exact)).max() < 2.5e-16
+    assert abs(cosines - np.cos(exact)).max() < 2.5e-16
+    assert sines[40000] == 0.0 and cosines[40000] == 1.0
+    assert np.array_equal(whole, np.rint(x))
 
 
 @pytest.mark.parametrize(("dtype", "largest"), [("float64", 708.0), ("float32", 87.0)])
