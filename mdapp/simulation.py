@@ -394,6 +394,12 @@ class Simulation:
         """Hash of the state, 32 hexadecimal digits, for any order; see mdapp.model.state_hash."""
         return state_hash(self.atoms, self.comm)
 
+    def profile(self) -> dict[str, Any]:
+        """Operations of a step and how fast they are done; collective, see mdapp.perf.profile."""
+        from mdapp.perf.profile import profile
+
+        return profile(self)
+
     def report(self) -> dict[str, Any]:
         """What `mdapp run --json` holds; collective."""
         return run_report(self)

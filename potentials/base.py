@@ -12,6 +12,9 @@ owners (`Exchange`).  What it needs of the engine it declares:
     known        what it does not claim, e.g. {"continuous_energy": "not shifted at the cutoff"};
                  the engine asks it for "ranks" (more than one) and "deterministic"
 
+A potential may count the floating-point operations of an atom and step: `operations(within)`, see
+potentials.operations.
+
 A kernel that needs the cell, which most do not, has a method `accept_box(edges, periodic)`.
 
 A potential between charges declares `charges = True`; the engine refuses it where atoms have none.

@@ -53,6 +53,11 @@ def run(
         typer.Option("--allow-potential-change",
                      help="Restart also if the deck's potential is not the checkpoint's."),
     ] = False,
+    profiled: Annotated[
+        bool,
+        typer.Option("--profile",
+                     help="Count operations, and compare with a large matrix product."),
+    ] = False,
     json_target: Annotated[
         str | None,
         typer.Option("--json", metavar="FILE", help="Write the report as JSON (- for stdout)."),
@@ -105,6 +110,8 @@ def run(
     sim.run(steps)
     show.end_bar()
     report = sim.report()
+    if profiled:
+        report["profile"] = sim.profile()
     sim.close()
     show.line(closing(sim, report))
     if sim.ending.stop:

@@ -88,7 +88,8 @@ def closing_lines(r: dict[str, Any], time_label: str) -> str:
               f"Memory: {r['bytes_per_atom']:.0f} bytes per atom, and "
               f"{r['bytes_fixed'] / r['ranks'] / 2**20:.0f} MiB a rank before the first",
               f"Compile (or load compiled code): {r['compile_s']:.2f} s; "
-              f"set-up: {r['setup_s']:.2f} s", *checkpoint_lines(r)]
+              f"set-up: {r['setup_s']:.2f} s", *checkpoint_lines(r),
+              *(profile_lines(r["profile"]) if "profile" in r else ())]
     return "\n".join(lines)
 
 
@@ -102,6 +103,18 @@ def checkpoint_lines(r: dict[str, Any]) -> list[str]:
             f"skipped; the run stood still for {t['stall_s']:.3g} s "
             f"({100 * t['stalled_share']:.2g} %){slower}; {t['gbytes_per_s']:.3g} GB/s written, "
             f"{t['perceived_gbytes_per_s']:.3g} GB/s as the run saw it"]
+
+
+def profile_lines(p: dict[str, Any]) -> list[str]:
+    """The profile for people."""
+    first = f"Profile: {p['neighbors']:.4g} neighbors within the cutoff"
+    if p["flop_per_atom_step"] is None:
+        return [f"{first}; this potential does not count its operations"]
+    return [f"{first}; {p['flop_per_atom_step'] / 1e3:.4g} kflop per atom-step, "
+            f"{p['gemm_share']:.0%} of them in matrix products",
+            f"         {p['force_gflops']:.4g} Gflop/s in the force phase, "
+            f"{p['fraction_of_peak']:.0%} of large products on these cores "
+            f"({p['peak_gflops']:.4g} Gflop/s)"]
 
 
 def si(value: float) -> str:

@@ -14,6 +14,7 @@ from potentials.nep.format import read_nep
 from potentials.nep.kernel import NEPKernel
 from potentials.nep.model import NEPModel
 from potentials.nep.tables import ranges
+from potentials.operations import ELEMENTARY, Operations, Within
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,22 @@ class NEP:
     def cutoff(self) -> float:
         """The largest of all pairs of types, of functions and of the repulsion of nuclei."""
         return float(ranges(self.model, self.rows).max())
+
+    def operations(self, within: Within) -> Operations:
+        """Operations of one atom and step; within(r) is its mean number of neighbours."""
+        m = self.model
+        rows = list(self.rows)
+        radial = within(float(m.radial_cutoff[rows].max()))
+        angular = within(float(m.angular_cutoff[rows].max()))
+        harmonics, functions = m.l_max * (m.l_max + 2), m.n_max[1] + 1
+        # A neighbour: its distance and switch; T_k, its sum and its part in the force.
+        of_radial = 60 + 10 * (m.basis_size[0] + 1)
+        # g_n and g_n' from T_k; harmonics and their gradients; sums of g_n y, and what they pull.
+        of_angular = (4 * functions * (m.basis_size[1] + 1) + 20 * harmonics
+                      + 2 * functions * harmonics + 4 * functions * harmonics + 8 * harmonics)
+        neurons, dim = m.w0.shape[1:]
+        return Operations(radial * of_radial + angular * of_angular,
+                          4 * neurons * dim + (ELEMENTARY + 4) * neurons)
 
     @property
     def ntypes(self) -> int:
