@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+NOBODY = "NULL"                     # stands for a type that a potential does not see (subset.py)
 SEARCHED = "LAMMPS_POTENTIALS"      # folders in which LAMMPS looks for files too
 LARGEST = 1 << 28                   # bytes; a parameter file has a thousandth of that
 _UNITS = re.compile(r"\bUNITS:\s*(\w+)")       # as files of LAMMPS say it, on their first line
@@ -33,6 +34,8 @@ def find_file(name: object, folder: Path | None = None) -> Path:
     ------
     FileError : there is no such file
     """
+    if name is None:
+        raise FileError("file is missing: give file = the name of a file")
     if not isinstance(name, str) or not name or "\0" in name:
         raise FileError(f"file = {name!r}: must be the name of a file")
     places = [folder or Path(), *map(Path, filter(None, os.environ.get(SEARCHED, "").split(":")))]
@@ -40,19 +43,27 @@ def find_file(name: object, folder: Path | None = None) -> Path:
         path = place / name
         if path.is_file():
             return path
-    looked = ", ".join(str(p) for p in places)
-    raise FileError(f"file = {name!r}: no such file (looked in {looked})")
+    looked = "" if Path(name).is_absolute() else (
+        f" (looked in {', '.join(str(p) for p in places)})")
+    raise FileError(f"file = {name!r}: no such file{looked}")
 
 
 def files_beside(names: Any, folder: Path) -> Any:
-    """A name of a file, or a list of them, as paths from here where they lie in `folder`."""
+    """A name of a file, or a list of them, as paths from here: those of `folder` come first.
+
+    One that is nowhere is taken for a file of the folder, which is where a user will look for it.
+    """
     if isinstance(names, list):
         return [files_beside(name, folder) for name in names]
-    try:
-        here = isinstance(names, str) and (folder / names).is_file()
-    except (OSError, ValueError):
+    if not isinstance(names, str) or names == NOBODY:
         return names
-    return str(folder / names) if here else names
+    try:
+        here = (folder / names).is_file()
+        return names if not here and find_file(names) else str(folder / names)
+    except FileError:
+        return str(folder / names) if names else names
+    except (OSError, ValueError):               # no name of a file at all
+        return names
 
 
 class Reader:

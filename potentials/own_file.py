@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from potentials.files import FileError, files_beside, find_file
+from potentials.files import NOBODY, FileError, files_beside, find_file
 
 KINDS = {"python": "python:FILE.py:NAME", "ase": "ase:MODULE:CALLABLE"}
 
@@ -60,12 +60,12 @@ def file_of(style: str) -> str | None:
 
 
 def beside(style: str, folder: Path) -> str:
-    """The style with its file as a path from here, where it lies in `folder`."""
+    """The style with its file as a path from here; see files_beside."""
     name = file_of(style)
-    if name is None or not (folder / name).is_file():
+    if name is None:
         return style
     kind, _, rest = style.split(":", 2)
-    return f"{kind}:{folder / name}:{rest}"
+    return f"{kind}:{files_beside(name, folder)}:{rest}"
 
 
 def table_beside(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -88,7 +88,8 @@ def files_named(table: Mapping[str, Any]) -> list[Any]:
     """All files that a table of a potential names: its style's, its own, those of its parts."""
     style, files, parts = table.get("style"), table.get("file", []), table.get("part")
     own = file_of(style) if isinstance(style, str) else None
-    names = [*(files if isinstance(files, list) else [files]), *([own] if own else [])]
+    names = [name for name in (files if isinstance(files, list) else [files]) if name != NOBODY]
+    names += [own] if own else []
     for part in parts if isinstance(parts, list) else []:
         names += files_named(part) if isinstance(part, Mapping) else []
     return names

@@ -16,7 +16,7 @@ from potentials.ase_oracle import ase_oracle
 from potentials.base import Potential
 from potentials.committee import Committee
 from potentials.eam.potential import EmbeddedAtom
-from potentials.files import FileError
+from potentials.files import NOBODY, FileError
 from potentials.hybrid import Hybrid
 from potentials.nep.potential import NEP
 from potentials.own_file import KINDS, kind_of
@@ -37,7 +37,6 @@ from potentials.pair.tabulated import Tabulated
 from potentials.pair.yukawa import Yukawa
 from potentials.pair.zbl import ZBL
 from potentials.snap.potential import SNAP
-from potentials.subset import NOBODY
 from potentials.threebody.sw import StillingerWeber
 from potentials.threebody.tersoff import Tersoff
 from potentials.threebody.tersoff_mod import TersoffMod
@@ -108,22 +107,37 @@ def make_potential(style: str, parameters: Mapping[str, Any], ntypes: int,
     PotentialError : the style or a key is unknown, or a value cannot be used
     """
     factory = find_style(style)
-    known = [name for name, p in inspect.signature(factory).parameters.items()
-             if p.kind is p.KEYWORD_ONLY]
+    keys = {name: p for name, p in inspect.signature(factory).parameters.items()
+            if p.kind is p.KEYWORD_ONLY}
+    known = list(keys)
     for key in parameters:
         if key not in known:
             raise PotentialError(f"potential.{key}: unknown key of style {style}"
                                  f"{nearest(key, known)}; it takes {', '.join(known)}")
-    words = parameters.get("species", ())
-    if not isinstance(words, str) and isinstance(words, Sequence) and NOBODY in words:
-        raise PotentialError(f"potential ({style}): species = {list(words)}: {NOBODY}, a type that "
-                             "it does not see, is for the parts of hybrid and hybrid/overlay")
+    refuse_words(style, parameters)
+    for key, p in keys.items():
+        if p.default is p.empty and key not in parameters and kind_of(style) is None:
+            raise PotentialError(f"potential.{key}: missing: style {style} needs it")
     if species and "species" in known:
         parameters = {"species": list(species), **parameters}
     try:
         return factory(ntypes, **parameters)
     except (TypeError, ValueError) as error:
         raise PotentialError(f"potential ({style}): {error}") from None
+
+
+def refuse_words(style: str, parameters: Mapping[str, Any]) -> None:
+    """Raise PotentialError where `file` or `species` is neither a text nor a list of texts."""
+    for key, what in (("file", "name of a file"), ("species", "name of an element")):
+        words = parameters.get(key, "")
+        listed = words if isinstance(words, (list, tuple)) else [words]
+        if not all(isinstance(word, str) for word in listed):
+            raise PotentialError(f"potential ({style}): {key} = {words!r}: must be the {what}, or "
+                                 "a list of such")
+        if NOBODY in listed:
+            raise PotentialError(
+                f"potential ({style}): {key} = {words!r}: {NOBODY}, a type that it does not see, "
+                "is for the parts of hybrid and hybrid/overlay")
 
 
 def find_style(style: str) -> Factory:

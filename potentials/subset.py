@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentials.base import Exchange, Kernel, PairList, Potential, Result, Rows, Want
-
-NOBODY = "NULL"           # what stands for the element of a type that a potential does not see
+from potentials.files import NOBODY
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,18 @@ from mdapp.lammps.command import Command
 from mdapp.lammps.formulas import FORMS, PairFormula, TableStyle, ZBLStyle
 from mdapp.lammps.hybrid import HybridStyle
 from mdapp.lammps.pair_base import PairStyle
+from potentials.files import NOBODY, files_beside
 from potentials.registry import PotentialError, make_potential
-from potentials.subset import NOBODY
 
 
 class OfFile(PairStyle):
     """A style whose coefficients are in files, and which has nothing to modify."""
 
     def __init__(self, command: Command) -> None:
-        command.expect(1)
+        if len(command.args) > 1:
+            name, *more = command.args
+            raise command.unsupported(f"pair_style {name} {' '.join(more)}",
+                                      f"mdapp has no options of {name}; write pair_style {name}")
         self.command = command
 
     def modify(self, command: Command) -> None:
@@ -47,11 +50,7 @@ class OfFile(PairStyle):
     def _made(self, command: Command, table: dict[str, Any], ntypes: int) -> Any:
         """The potential of a table, to see whether its files are good, and for their masses."""
         keys = {k: v for k, v in table.items() if k != "style"}
-        names = [keys["file"]] if isinstance(keys["file"], str) else keys["file"]
-        paths = [Path(command.path).parent / name for name in names]
-        found = [str(path) if path.is_file() else name
-                 for path, name in zip(paths, names, strict=True)]
-        keys["file"] = found[0] if isinstance(keys["file"], str) else found
+        keys["file"] = files_beside(keys["file"], Path(command.path).parent)
         try:
             return make_potential(table["style"], keys, ntypes)
         except PotentialError as error:

@@ -119,13 +119,16 @@ class Tabulated(PairPotential):
         ------
         ValueError : a value is missing or not in its range, or the file cannot be used
         """
+        path = find_file(given.get("file"))
         interpolation, points = given.get("interpolation", "hermite"), given.get("points")
         if interpolation not in INTERPOLATIONS:
             raise ValueError(f"interpolation = {interpolation!r}: must be one of "
                              f"{', '.join(INTERPOLATIONS)}")
+        if points is None:
+            raise ValueError("points is missing: give points = how many to tabulate at, such as "
+                             "1000")
         if type(points) is not int or not 2 <= points <= 1_000_000:
             raise ValueError(f"points = {points!r}: must be a whole number from 2 to 1000000")
-        path = find_file(given.get("file"))
         acts = acting(given.get(ONLY), ntypes)
         chosen: dict[tuple[int, int], tuple[str, float | None]] = {}
         if given.get("section") is not None:

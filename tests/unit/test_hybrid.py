@@ -9,6 +9,7 @@ from mdapp.evaluate import Structure, single_point
 from potentials.base import Want
 from potentials.eam.potential import EmbeddedAtom
 from potentials.hybrid import Hybrid, acts_on
+from potentials.own_file import files_named
 from potentials.registry import PotentialError, make_potential
 from potentials.subset import Subset
 from potentials.threebody.tersoff import Tersoff
@@ -141,6 +142,11 @@ def test_a_part_that_does_not_see_a_type(form: str) -> None:
         assert abs(other.energies[few] - result.energies).max() < 1e-11
         assert abs(other.virials[few] - result.virials).max() < 1e-10
         assert not other.energies[~few].any()
+
+
+def test_nobody_is_no_file() -> None:
+    parts = [{"style": "eam", "file": ["a.eam", "NULL"]}, {"style": "python:b.py:c"}]
+    assert files_named({"style": "hybrid", "part": parts}) == ["a.eam", "b.py"]
 
 
 def test_nobody_is_seen() -> None:

@@ -274,6 +274,7 @@ def test_pairs_that_do_not_interact(load):
     ("pair_style hybrid soft 2 gauss 2\npair_coeff * * soft 1", ["no coefficients for gauss"]),
     ("pair_style hybrid soft 2\npair_coeff 1 1 soft 1", ["no coefficients for types 1 2"]),
     ("pair_style hybrid soft 2\npair_coeff 1 1 none 1", ["'1' is too much behind none"]),
+    ("pair_style sw maxdelcs 0.1 0.2", ["pair_style sw maxdelcs 0.1 0.2", "no options of sw"]),
     ("pair_style sw\npair_coeff * * one.sw Si NULL", ["in.test:9", "for pair_style hybrid"]),
     (f"{SUM}pair_coeff * * sw one.sw NULL NULL", ["all elements are NULL"]),
     (f"{SUM}pair_coeff * * sw one.sw Si", ["1 elements for 2 atom types"]),

@@ -48,6 +48,12 @@ def test_the_built_in_style() -> None:
             {"epsilon": 1.0, "sigma": 1.0, "rc": 1.0, "mix": ["a"]},
             "potential (lj/cut): mix = ['a']",
         ),
+        ("sw", {"species": ["Si"]}, "potential.file: missing: style sw needs it"),
+        ("hybrid", {}, "potential.part: missing: style hybrid needs it"),
+        ("eam", {"file": 3}, "potential (eam): file = 3: must be the name of a file, or a list"),
+        ("snap", {"file": ["a", 3]}, "potential (snap): file = ['a', 3]: must be the name of"),
+        ("sw", {"file": "a", "species": 3}, "potential (sw): species = 3: must be the name of an"),
+        ("table", {}, "potential (table): file is missing: give file"),
     ],
 )
 def test_messages(style: str, parameters: dict, words: str) -> None:

@@ -69,6 +69,10 @@ def test_files_and_elements(eam, text: str, file: object, species: object) -> No
         return
     spec = read_potential(text)
     assert (spec.parameters["file"], spec.species) == (file, species)
+    if file == 123:
+        with pytest.raises(PotentialError, match="file = 123: must be the name of a file"):
+            spec.make(1)
+        return
     assert spec.make(1) == (file, list(species) or (), 1.0)
 
 

@@ -302,7 +302,7 @@ REFUSED = {
     "pair_coeff 1 1 a b Aa Bb": "in.snap:8: pair_coeff: must be 'pair_coeff * *",
     "pair_coeff * * invented.snapcoeff invented.snapparam Aa": "1 elements for 2 atom types",
     "pair_coeff * * invented.snapcoeff invented.snapparam Aa Cc": "has no element 'Cc'",
-    "pair_coeff * * invented.snapcoeff none Aa Bb": "'none': no such file",
+    "pair_coeff * * invented.snapcoeff none Aa Bb": "none': no such file",
     "pair_coeff * * invented.snapcoeff invented.snapparam Aa NULL": "NULL, a type that the style",
 }
 
