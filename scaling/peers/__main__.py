@@ -135,7 +135,7 @@ def peers(
 
     versions = {}
     if any(point.code is peer for some in points.values() for point in some):
-        ensure_venv(folder, peer.requirements)
+        ensure_venv(folder, peer.requirements, peer.built)
         versions = peer.versions()
     named = filter(None, os.environ.get("LAMMPS_POTENTIALS", "").split(os.pathsep))
     files = {t.name: files_of(t, [peer.potentials(), *map(Path, named)]) for t in tasks}

@@ -175,6 +175,7 @@ class Peer(Code, Protocol):
     """A code to compare with, installed in a virtual environment of its own."""
 
     requirements: tuple[str, ...]
+    built: tuple[str, ...]      # of these, those that have no wheels
     problem: str                # where the command line names none
 
     def __init__(self, venv: Path) -> None: ...

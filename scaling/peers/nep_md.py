@@ -49,7 +49,7 @@ def thermo(start: Any, step: int, atoms: Any, v: Any) -> dict[str, float]:
     temperature = 2 * kinetic / ((3 * n - 3) * float(start["boltz"]))
     energy = float(atoms.get_potential_energy())
     virial = -float(atoms.get_stress()[:3].sum()) * volume
-    pressure = start["nktv2p"] * (n * start["boltz"] * temperature + virial / 3) / volume
+    pressure = start["nktv2p"] * ((n - 1) * start["boltz"] * temperature + virial / 3) / volume
     return {"step": step, "temp": temperature, "epair": energy, "etotal": energy + kinetic,
             "press": float(pressure)}
 

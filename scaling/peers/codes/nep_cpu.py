@@ -1,4 +1,4 @@
-"""NEP_CPU, the reference implementation of NEP on processors, from the calorine wheel.
+"""NEP_CPU, the reference implementation of NEP on processors, from the calorine package.
 
 It has no time loop of its own, so that nep_md.py holds one around it. The start, velocities
 included, is the one that mdapp makes of the problem's script.
@@ -23,11 +23,12 @@ START, REPORT = "start.npz", "report.json"
 
 
 class NepCpu:
-    """The `calorine` wheel in a virtual environment."""
+    """The `calorine` package in a virtual environment; its extension is compiled there."""
 
     name = "nep_cpu"
     problem = "all"
     requirements = ("calorine==4.1", "ase==3.29.0")
+    built = ("calorine",)
     variants = (Variant("calorine", (), double=True),)
 
     def __init__(self, venv: Path):
@@ -62,7 +63,7 @@ class NepCpu:
                         thermo=report["thermo"])  # fmt: skip
 
     def versions(self) -> dict[str, str]:
-        """Of the wheels."""
+        """Of the packages."""
         found = {}
         for name in ("calorine", "ase", "numpy"):
             paths = [str(p) for p in self.venv.glob("lib/python*/site-packages")]

@@ -16,7 +16,7 @@ variable        steps index 100
 units           metal
 atom_style      atomic
 
-lattice         custom 5.08 a1 1 0 0 a2 0 1 0 a3 0 0 1 &
+lattice         custom 5.05 a1 1 0 0 a2 0 1 0 a3 0 0 1 &
                 basis 0 0 0 basis 0 0.5 0.5 basis 0.5 0 0.5 basis 0.5 0.5 0 &
                 basis 0.25 0.25 0.25 basis 0.25 0.25 0.75 basis 0.25 0.75 0.25 &
                 basis 0.25 0.75 0.75 basis 0.75 0.25 0.25 basis 0.75 0.25 0.75 &
@@ -52,7 +52,7 @@ PROBLEM = Problem(
     fixed_builds=False,
     tolerance=Tolerance(
         exact_steps=100,
-        reduced=5e-5,
+        reduced=2e-4,
         conserved=5e-5,
         fluctuation={"temp": 500.0, "epair": 0.065, "press": 1e5},
         extensive=True,
