@@ -37,7 +37,7 @@ from mdapp.parallel.world import world
 from mdapp.perf.memory import reset_peak, resident_bytes
 from mdapp.perf.report import run_report
 from mdapp.perf.timers import Timers, process_age
-from mdapp.perf.warmup import compiled_once_a_node, exercise
+from mdapp.perf.warmup import Compiled, compiled_once_a_node, exercise
 from mdapp.run_state import atoms_of, potential_identity, refuse_another_system, state_of
 from mdapp.storage.state import State
 from mdapp.storage.triggers import NOTHING, Decision
@@ -71,6 +71,7 @@ class Simulation:
     box, grid, units, natoms, step : of the whole system
     thermo : rows measured so far; `thermo.last` is the latest
     timers, setup_s, compile_s, loop_s : where the time went
+    compiled_in_loop : what a kernel had to compile while the clock was running
     ending : what ended the run before its last step; `ending.stop` is False if nothing did
 
     Raises
@@ -116,6 +117,7 @@ class Simulation:
                                judge=self._answers if hasattr(self.kernel, "answers") else None)
         self.ending = NOTHING
         self.loop_s, self.steps_done = 0.0, 0
+        self.compiled_in_loop = Compiled()
         self.result: Result | None = None
         self._trouble: ForceRangeError | None = None
         self.setup_s = time.perf_counter() - began - self.compile_s
@@ -143,9 +145,12 @@ class Simulation:
             self.kernel = self.potential.compiled(deck.run.precision, deck.run.deterministic)
         self._reach = self.potential.cutoff + deck.neighbors.skin
         self._exact = deck.run.deterministic or not deck.neighbors.check    # neighbors/clusters.py
-        self.compile_s += compiled_once_a_node(self.comm, lambda: exercise(
-            self.kernel, mass, self.units, self._reach, deck.run.threads, self._exact,
-            self.potential.lists, charged))
+        try:
+            self.compile_s += compiled_once_a_node(self.comm, lambda: exercise(
+                self.kernel, mass, self.units, self._reach, deck.run.threads, self._exact,
+                self.potential.lists, charged))
+        except KernelError as error:           # of all ranks
+            raise InputError(str(error)) from None
         give_box(self.kernel, box)
         reset_peak()
         self.bytes_fixed = resident_bytes()
@@ -212,7 +217,7 @@ class Simulation:
         first, last = self.step, self.step + steps
         self._start()
         self.comm.Barrier()
-        began, timers = time.perf_counter(), self.timers
+        began, timers, compiled = time.perf_counter(), self.timers, Compiled.by(self.kernel)
         while self.step < last:
             self.step += 1
             with timers("integrate"):
@@ -244,6 +249,7 @@ class Simulation:
         self.comm.Barrier()
         self.loop_s += time.perf_counter() - began
         self.steps_done += self.step - first
+        self.compiled_in_loop += Compiled.by(self.kernel) - compiled
         self._own_arrays()
 
     def _obey(self, decision: Decision) -> bool:
@@ -327,9 +333,10 @@ class Simulation:
     def _start(self) -> None:
         """Lists, forces and thermo row of the state at hand, unless it has them already."""
         if self.result is None:
-            began = time.perf_counter()
+            began, compiled = time.perf_counter(), Compiled.by(self.kernel)
             self.rebuild()
             self.compute_forces(Want.TOTALS)
+            self.compile_s += (Compiled.by(self.kernel) - compiled).seconds
             self._compare_with_checkpoint()
             self.checkpoints.restarted(time.perf_counter() - began)
             self._show(0)

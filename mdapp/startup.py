@@ -99,6 +99,7 @@ def prepare(environ: MutableMapping[str, str] = os.environ, *, command: bool = F
         prepare_mpi_io(environ)
     if command or launch.launcher != "none":
         prepare_threads(environ, read_cpus(launch))
+        prepare_jax(environ)
 
 
 def prepare_numba(environ: MutableMapping[str, str]) -> None:
@@ -140,3 +141,18 @@ def prepare_threads(environ: MutableMapping[str, str], cpus: Cpus) -> None:
         environ.setdefault(name, "1")
     environ.setdefault("OMP_NUM_THREADS", str(cpus.per_rank))
     environ.setdefault("PJRT_NPROC", str(cpus.per_rank))
+
+
+def prepare_jax(environ: MutableMapping[str, str]) -> None:
+    """Let JAX use the cpus, keep what it compiles beside Numba's, and compute where it is called.
+
+    A rank is one process on one device, and all that goes between ranks goes by MPI. The default of
+    JAX, an accelerator where it finds one, would have all ranks of a node meet on it. Work handed
+    to another thread, also a default, costs more than a batch of atoms saves by it.
+    """
+    environ.setdefault("JAX_PLATFORMS", "cpu")
+    environ.setdefault("JAX_CPU_ENABLE_ASYNC_DISPATCH", "false")
+    if "JAX_COMPILATION_CACHE_DIR" not in environ and environ.get("NUMBA_CACHE_DIR"):
+        environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(environ["NUMBA_CACHE_DIR"], "xla"))
+        environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")

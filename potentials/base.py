@@ -15,7 +15,9 @@ owners (`Exchange`).  What it needs of the engine it declares:
 A potential may count the floating-point operations of an atom and step: `operations(within)`, see
 potentials.operations.
 
-A kernel that needs the cell, which most do not, has a method `accept_box(edges, periodic)`.
+A kernel that needs the cell, which most do not, has a method `accept_box(edges, periodic)`. One
+that is compiled anew for other numbers of neighbours says how often it was, `compilations`, and how
+long that took, `compile_s`.
 
 A potential between charges declares `charges = True`; the engine refuses it where atoms have none.
 Its kernel has a method `accept_charges(q, coulomb)`, called after each building of lists: q

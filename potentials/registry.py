@@ -18,8 +18,9 @@ from potentials.committee import Committee
 from potentials.eam.potential import EmbeddedAtom
 from potentials.files import NOBODY, FileError
 from potentials.hybrid import Hybrid
+from potentials.jax_model.potential import JaxFunction, JaxPotential
 from potentials.nep.potential import NEP
-from potentials.own_file import KINDS, kind_of
+from potentials.own_file import KINDS, kind_of, load, parts_of
 from potentials.pair.born import BornMayerHuggins
 from potentials.pair.buck import Buckingham
 from potentials.pair.coul_cut import Coulomb
@@ -67,6 +68,21 @@ def committee(ntypes: int, *, part: Sequence[Mapping[str, Any]],
     return Committee.of_parts(ntypes, part, species, make_potential)
 
 
+def own_potential(style: str) -> Factory:
+    """What makes the potential of `python:FILE.py:NAME`, a pair formula or a JAX function.
+
+    Raises
+    ------
+    FileError : the file cannot be run, or has none of this name
+    """
+    file, name = parts_of(style)
+    path, module = load(file)
+    found = getattr(module, name, None)
+    if isinstance(found, JaxFunction):
+        return found.own_factory(style, path)
+    return own_pair(style)
+
+
 hybrid.makes = overlay.makes = Hybrid  # type: ignore[attr-defined]
 committee.makes = Committee  # type: ignore[attr-defined]
 
@@ -81,11 +97,12 @@ STYLES: dict[str, Factory] = {
     "tersoff/zbl": TersoffZBL.from_options,
     "snap": SNAP.from_options,
     "nep": NEP.from_options,
+    "jax": JaxPotential.from_options,
     "hybrid": hybrid,
     "hybrid/overlay": overlay,
     "committee": committee,
 }
-FROM_FILES: dict[str, Callable[[str], Factory]] = {"python": own_pair, "ase": ase_oracle}
+FROM_FILES: dict[str, Callable[[str], Factory]] = {"python": own_potential, "ase": ase_oracle}
 ENTRY_POINTS = "mdapp.potentials"
 
 

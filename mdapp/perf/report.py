@@ -11,6 +11,7 @@ import numpy as np
 from mpi4py import MPI
 
 from mdapp.perf.memory import peak_bytes
+from mdapp.perf.warmup import Compiled
 
 if TYPE_CHECKING:
     from mdapp.simulation import Simulation
@@ -24,6 +25,9 @@ def run_report(sim: Simulation) -> dict[str, Any]:
              "cluster_pairs": sum(c.npairs for c in sim.clusters.chunks)}
     beyond = max(peak_bytes() - sim.bytes_fixed, 0)
     memory = comm.allreduce(np.array([beyond, sim.bytes_fixed], np.int64))
+    compiled, late = Compiled.by(sim.kernel), sim.compiled_in_loop
+    most = np.array([compiled.times, late.times, late.seconds])
+    comm.Allreduce(MPI.IN_PLACE, most, MPI.MAX)
     rate = sim.natoms * steps / loop_s if loop_s and steps else 0.0
     return {
         "state_hash": sim.state_hash, "atoms": sim.natoms,
@@ -32,7 +36,8 @@ def run_report(sim: Simulation) -> dict[str, Any]:
         "precision": sim.deck.run.precision, "deterministic": sim.deck.run.deterministic,
         "timestep": sim.deck.run.timestep, "step": sim.step, "steps": steps, "loop_s": loop_s,
         "atom_steps_per_s": rate, "steps_per_s": steps / loop_s if loop_s else 0.0,
-        "compile_s": sim.compile_s, "setup_s": sim.setup_s,
+        "compilations": int(most[0]), "compilations_in_loop": int(most[1]),
+        "compile_in_loop_s": float(most[2]), "compile_s": sim.compile_s, "setup_s": sim.setup_s,
         "start_to_first_step_s": sim.start_to_first_step_s,
         "bytes_per_atom": float(memory[0]) / max(sim.natoms, 1), "bytes_fixed": int(memory[1]),
         "neighbor_builds": sim.trigger.builds,
@@ -88,9 +93,19 @@ def closing_lines(r: dict[str, Any], time_label: str) -> str:
               f"Memory: {r['bytes_per_atom']:.0f} bytes per atom, and "
               f"{r['bytes_fixed'] / r['ranks'] / 2**20:.0f} MiB a rank before the first",
               f"Compile (or load compiled code): {r['compile_s']:.2f} s; "
-              f"set-up: {r['setup_s']:.2f} s", *checkpoint_lines(r),
+              f"set-up: {r['setup_s']:.2f} s", *compilation_lines(r), *checkpoint_lines(r),
               *(profile_lines(r["profile"]) if "profile" in r else ())]
     return "\n".join(lines)
+
+
+def compilation_lines(r: dict[str, Any]) -> list[str]:
+    """How often a model was compiled for other sizes; nothing for other potentials."""
+    if not r["compilations"]:
+        return []
+    late = r["compilations_in_loop"]
+    return [f"Compiled for {r['compilations']} sizes of neighbor lists, "
+            + (f"{late} of them inside the loop, which took {r['compile_in_loop_s']:.2f} s of it"
+               if late else "none of them inside the loop")]
 
 
 def checkpoint_lines(r: dict[str, Any]) -> list[str]:

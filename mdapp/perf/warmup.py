@@ -3,12 +3,16 @@
 Numba compiles a function at its first call.  A few atoms are led through a step of the very
 objects that a run is made of, so that nothing is left to compile in the loop.  On each node one
 rank goes first and leaves the machine code in the cache on disk; the others then load it.
+
+A kernel that is compiled for sizes, which a few atoms do not show, compiles more at the first
+evaluation of the real ones, still before the clock starts, and may have to in the loop. It counts.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from mpi4py import MPI
@@ -28,6 +32,27 @@ from mdapp.parallel.halo import Halo
 from mdapp.parallel.migrate import migrate, wrap
 from mdapp.trouble import check_motion
 from potentials.base import Kernel, Want
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """How often a kernel has compiled for another size, and the seconds that took; a rank's own."""
+
+    times: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def by(cls, kernel: Kernel) -> Compiled:
+        """What a kernel says, or those that it is made of; most have nothing to say."""
+        parts = [*getattr(kernel, "kernels", ()), getattr(kernel, "kernel", None)]
+        own = cls(getattr(kernel, "compilations", 0), getattr(kernel, "compile_s", 0.0))
+        return sum((cls.by(part) for part in parts if part is not None), own)
+
+    def __add__(self, other: Compiled) -> Compiled:
+        return Compiled(self.times + other.times, self.seconds + other.seconds)
+
+    def __sub__(self, other: Compiled) -> Compiled:
+        return Compiled(self.times - other.times, self.seconds - other.seconds)
 
 
 def compiled_once_a_node(comm: MPI.Comm, compile_all: Callable[[], None]) -> float:

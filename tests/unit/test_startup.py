@@ -73,14 +73,25 @@ def test_the_user_has_the_last_word(tmp_path: Path) -> None:
         "OMPI_MCA_io": "ompio",
         "NUMBA_CACHE_DIR": "/nowhere",
         "NUMBA_NUM_THREADS": "5",
+        "JAX_PLATFORMS": "cuda",
+        "JAX_COMPILATION_CACHE_DIR": "",
     }
     environ = dict(chosen)
     startup.prepare_numba(environ)
     startup.prepare_mpi_io(environ)
     startup.prepare_threads(environ, startup.Cpus((0, 1), False, 2, False))
+    startup.prepare_jax(environ)
     assert {name: environ[name] for name in chosen} == chosen
     assert environ["MKL_NUM_THREADS"] == "1"
     assert environ["PJRT_NPROC"] == "2"
+    assert environ["JAX_CPU_ENABLE_ASYNC_DISPATCH"] == "false"
+
+
+def test_what_jax_compiles_lies_beside_the_other_kernels() -> None:
+    environ = {"NUMBA_CACHE_DIR": "/cache/numba-1"}
+    startup.prepare_jax(environ)
+    assert environ["JAX_COMPILATION_CACHE_DIR"] == "/cache/numba-1/xla"
+    assert environ["JAX_PLATFORMS"] == "cpu"
 
 
 def test_mpi_io_of_the_users_parameter_file(tmp_path: Path) -> None:
