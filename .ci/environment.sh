@@ -172,7 +172,7 @@ full)
     pip_install --only-binary=:all: numpy Cython pkgconfig "setuptools>=77" packaging wheel
     full_stack || embedded_stack
     tracer
-    pip_install --no-build-isolation -e "$root[jax,ase,test,dev]"
+    pip_install --no-build-isolation -e "$root[jax,ase,yaml,test,dev]"
     ;;
 floors)
     make_venv

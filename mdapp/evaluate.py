@@ -165,7 +165,7 @@ def single_point(structure: Structure | AtomSource, potential: Potential, precis
     except ForceRangeError as error:
         raise InputError(f"{error}; {nearest_atoms(ids, images, clusters)}") from None
     except KernelError as error:
-        raise InputError(str(error)) from None
+        raise InputError(error.told(ids)) from None
     if not is_finite(result, forces):
         raise InputError(f"the energy is not a finite number in {precision} precision: "
                          f"{nearest_atoms(ids, images, clusters)}")

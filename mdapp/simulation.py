@@ -119,7 +119,7 @@ class Simulation:
         self.loop_s, self.steps_done = 0.0, 0
         self.compiled_in_loop = Compiled()
         self.result: Result | None = None
-        self._trouble: ForceRangeError | None = None
+        self._trouble: ForceRangeError | RunError | None = None
         self.setup_s = time.perf_counter() - began - self.compile_s
         self.start_to_first_step_s = 0.0
 
@@ -319,8 +319,9 @@ class Simulation:
         except ForceRangeError as error:       # the other ranks learn of it at the next agreement
             self._trouble = self._trouble or error
             self.result = Result(np.nan, np.full(6, np.nan))
-        except KernelError as error:           # of kernels that run on one rank only
-            raise RunError(f"step {self.step}: {error}") from None
+        except KernelError as error:
+            self._trouble = self._trouble or RunError(error.told(atoms.id))
+            self.result = Result(np.nan, np.full(6, np.nan))
         return self.result
 
     def _answers(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -379,14 +380,19 @@ class Simulation:
         """Raise on all ranks if an atom of any rank has run away, or forces left their range."""
         error: Exception | None = None
         if self._trouble is not None:
-            error = RunError(f"step {self.step}: {self._trouble}; two atoms nearly touch: check "
-                             "the start, shorten run.timestep, or set run.deterministic = false")
+            error = RunError(f"step {self.step}: {self._trouble}{self._advice()}")
         try:
             check_motion(self.atoms, self.deck.run.timestep, self.halo.reach, self.step,
                          self.comm.rank)
         except RunError as runaway:
             error = error or runaway
         settle(self.comm, error)
+
+    def _advice(self) -> str:
+        if not isinstance(self._trouble, ForceRangeError):
+            return ""
+        return ("; two atoms nearly touch: check the start, shorten run.timestep, or set "
+                "run.deterministic = false")
 
     def _explain_overlap(self) -> None:
         """The energy is not a number though all positions are: name the atoms that overlap."""

@@ -182,4 +182,16 @@ class ForceRangeError(ArithmeticError):
 
 
 class KernelError(RuntimeError):
-    """A kernel cannot evaluate these atoms, for a reason of its own."""
+    """A kernel cannot evaluate these atoms, for a reason of its own.
+
+    Where one atom is to blame, `atom` is its index among the owned ones, and the message goes on
+    behind its name. On several ranks it must be raised after all exchanges.
+    """
+
+    def __init__(self, text: str, atom: int | None = None):
+        super().__init__(text)
+        self.atom = atom
+
+    def told(self, ids: NDArray[np.int64]) -> str:
+        """The message, with the id of the atom."""
+        return str(self) if self.atom is None else f"atom {ids[self.atom]} {self}"

@@ -15,6 +15,7 @@ from typing import Any
 from potentials.ase_oracle import ase_oracle
 from potentials.base import Potential
 from potentials.committee import Committee
+from potentials.deep_potential.potential import DeepPotential
 from potentials.eam.potential import EmbeddedAtom
 from potentials.files import NOBODY, FileError
 from potentials.hybrid import Hybrid
@@ -98,6 +99,7 @@ STYLES: dict[str, Factory] = {
     "snap": SNAP.from_options,
     "nep": NEP.from_options,
     "jax": JaxPotential.from_options,
+    "deep_potential": DeepPotential.from_options,
     "hybrid": hybrid,
     "hybrid/overlay": overlay,
     "committee": committee,

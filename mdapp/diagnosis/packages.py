@@ -18,6 +18,7 @@ REQUIRED = (
 OPTIONAL = {
     "jax": "potentials written in JAX and `mdapp fit`: pip install 'mdapp[jax]'",
     "ase": "the ASE calculator and further file formats: pip install 'mdapp[ase]'",
+    "pyyaml": "models of DeePMD-kit written as YAML: pip install 'mdapp[yaml]'",
 }
 
 

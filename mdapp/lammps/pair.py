@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -111,6 +112,7 @@ class Elements(OfFile):
     """A style with `pair_coeff * * FILE ELEMENT...`, an element for each type."""
 
     WORDS = "FILE ELEMENT..."
+    STYLE = ""                    # mdapp's name, where it is another one
     once = True
 
     def __init__(self, command: Command) -> None:
@@ -135,7 +137,8 @@ class Elements(OfFile):
         named = {t: e for t, e in enumerate(elements, 1) if e != NOBODY}
         if not named:
             raise command.error("all elements are NULL; name one, or leave the command out")
-        table = {"style": self.command.at(0), "file": file, "species": list(named.values())}
+        table = {"style": self.STYLE or self.command.at(0), "file": file,
+                 "species": list(named.values())}
         made = self._made(command, table, len(named))
         masses = getattr(getattr(made, "tables", None), "mass", ())
         self._masses = {t: float(m) for t, m in zip(named, masses, strict=False)}
@@ -200,6 +203,28 @@ class Networks(Elements):
         self._take(command, file[0], words, type_count)
 
 
+class DeepModels(Elements):
+    """`pair_style deepmd FILE` with `pair_coeff * * ELEMENT...`."""
+
+    WORDS = "ELEMENT..."
+    STYLE = "deep_potential"
+
+    def __init__(self, command: Command) -> None:
+        command.at(1)
+        super().__init__(replace(command, args=command.args[:1]))
+        if len(command.args) > 2:
+            raise command.unsupported(f"pair_style deepmd ... {command.at(2)}",
+                                      "a script takes one model and nothing behind it; several "
+                                      'models are the parts of a deck\'s style = "committee"')
+        self.file = command.at(1)
+
+    def coeff(self, command: Command, type_count: int) -> None:
+        """Take the elements."""
+        if tuple(command.args[:2]) != ("*", "*"):
+            raise command.error(f"must be 'pair_coeff * * {self.WORDS}'")
+        self._take(command, self.file, list(command.args[2:]), type_count)
+
+
 class PairStyles:
     """The pair styles that a script may use, by name."""
 
@@ -207,7 +232,7 @@ class PairStyles:
         **dict.fromkeys(FORMS, PairFormula), "zbl": ZBLStyle, "table": TableStyle, "eam": Funcfl,
         **dict.fromkeys(("eam/alloy", "eam/fs", "sw", "tersoff", "tersoff/mod", "tersoff/zbl"),
                         Elements),
-        "snap": Descriptors, "nep": Networks}
+        "snap": Descriptors, "nep": Networks, "deepmd": DeepModels}
     SUMS = ("hybrid", "hybrid/overlay")
     ACCELERATED = ("opt", "omp", "intel", "gpu", "kk")
 

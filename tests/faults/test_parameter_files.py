@@ -5,6 +5,8 @@ ValueError with the file's name, or make a potential whose energies on a cluster
 numbers; where they overflow, evaluation says so. `make test-faults` runs 100 000 of them.
 """
 
+import json
+import random
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +19,10 @@ import pytest
 from mdapp.errors import InputError
 from mdapp.evaluate import Structure, single_point
 from mdapp.model.box import Box
+from potentials.deep_potential.format import read_model, tree_of, write_model
+from potentials.files import FileError
 from potentials.registry import STYLES, PotentialError, make_potential
+from tests.twins.deep_potential import as_yaml, invented, same
 from tests.unit.test_reader_fuzz import mutations
 
 SECONDS = 10                # longer than any reader may think about a page of numbers
@@ -50,6 +55,7 @@ COPPER, NICKEL = "29 63.546 3.615 fcc\n", "28 58.69 3.52 fcc\n"
 # Many digits and empty lines: where a byte may change and leave a number.
 PARAMETERS = "".join(f"{(7 * k % 11 - 5) / 8:.15f}\n\n" for k in range(53)) + "0.05\n" * 10
 ALLOY = f"a\nb\nc\n2 Cu Ni\n{GRID}"
+SMALL = invented(1, sel=(6,), neuron=(2, 4), axis=2, fitted=(4, 4))
 CASES = {
     "eam": Case({"a.eam": f"copper\n{COPPER}{GRID}{EMBEDDING}{CHARGE}{DENSITY}"}),
     "eam/alloy": Case(
@@ -95,6 +101,10 @@ CASES = {
         {"nep.txt": "nep4_zbl 1 Si\nzbl 0.7 1.4\ncutoff 5 4.5 60 40\nn_max 1 1\nbasis_size 3 3\n"
                     f"l_max 4 0 0\nANN 3 0\n{PARAMETERS}"},
         ["Si", "Si"],
+    ),
+    "deep_potential": Case(
+        {"a.yaml": json.dumps(as_yaml(tree_of(SMALL)))},         # JSON is YAML too
+        ["Aa", "Aa"],
     ),
     "snap": Case(
         {"a.snapcoeff": "# two J = 2\n\n1 6\nSi 0.5 1.0\n0.1\n0.02\n-0.01\n0.03\n0.005\n-0.004\n",
@@ -154,6 +164,8 @@ def fuzz(style: str, count: int, folder: Path) -> None:
     if style not in STYLES:
         pytest.skip(f"mdapp has no style {style}")
     case = CASES[style]
+    if any(name.endswith(".yaml") for name in case.files):
+        pytest.importorskip("yaml", reason="needs PyYAML")
     for name, text in case.files.items():
         (folder / name).write_text(text)
     assert attempt(style, case, folder) == "evaluated"
@@ -183,6 +195,31 @@ def test_a_table_larger_than_its_file_takes_no_memory(tmp_path: Path) -> None:
     path.write_text(f"{head}1 1 1 x\n1 2 3 4 5\n1\n")
     with pytest.raises(PotentialError, match=r"big\.eam\.fs:7: the density of E0.*1000000000"):
         make_potential("eam/fs", {"file": str(path), "species": ["E0"]}, 1)
+
+
+@pytest.mark.parametrize(
+    "count", [12, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
+)
+def test_damaged_hdf5(count: int, tmp_path: Path) -> None:
+    """Text and arrays have checksums, so that what is read is what was written."""
+    path = tmp_path / "model.dp"
+    write_model(path, SMALL)
+    content, rng, results = path.read_bytes(), random.Random(40), []
+    for _ in range(count):
+        data = bytearray(content)
+        if rng.random() < 0.2:
+            del data[rng.randrange(len(data)):]
+        for _ in range(rng.randint(0, 3) if data else 0):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        path.write_bytes(data)
+        try:
+            found = read_model(path)
+            assert same(found, SMALL)
+            results.append("same")
+        except FileError as error:
+            assert str(path) in str(error)
+            results.append("refused")
+    assert min(results.count("refused"), results.count("same")) > count / 10
 
 
 @pytest.mark.slow
