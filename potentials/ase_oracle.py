@@ -47,7 +47,7 @@ class Oracle:
     files: tuple[str, ...] = ()
     units: str = "metal"
     cutoff: float = 1.0
-    lists: str = "half"
+    lists: str = "clusters"
     precisions: tuple[str, ...] = ("double",)
     known: Mapping[str, str] = field(default_factory=lambda: dict(NOT_CLAIMED))
 

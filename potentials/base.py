@@ -6,8 +6,8 @@ it may hand values of owned atoms to their ghosts, and what it has added to ghos
 owners (`Exchange`).  What it needs of the engine it declares:
 
     cutoff       range of the interaction of a site; the halo is wider by the engine's skin
-    lists        the neighbours it wants: clusters, or half or full lists of single atoms; a sum
-                 of potentials may want several, as in clusters+half
+    lists        the neighbours it wants: clusters, or full lists of single atoms; a sum of
+                 potentials may want both, clusters+full
     precisions   which of double, mixed, single, bf16 it can do
     known        what it does not claim, e.g. {"continuous_energy": "not shifted at the cutoff"};
                  the engine asks it for "ranks" (more than one) and "deterministic"
@@ -71,18 +71,22 @@ class Rows(Protocol):
     first: int
     last: int
     start: NDArray[np.int64]
-    middle: NDArray[np.int64]
     neighbors: NDArray[np.int32]
 
 
 class PairList(Protocol):
     """What a cluster-pair kernel sees of the engine's list; see mdapp.neighbors.clusters."""
 
-    slot_atom: NDArray[np.int32]
     nowned: int
     nclusters: int
     exact: bool
+    reach: float
     chunks: list[Any]
+
+    @property
+    def slot_atom(self) -> NDArray[np.int32]:
+        """(4 * nclusters,) the atom in each slot, or -1."""
+        ...
 
     @property
     def rows(self) -> Sequence[Rows]:
@@ -159,7 +163,7 @@ class Potential(Protocol):
 
     @property
     def lists(self) -> str:
-        """The neighbours it wants: clusters, half or full."""
+        """The neighbours it wants: clusters or full."""
         ...
 
     @property

@@ -22,7 +22,7 @@ class Entry:
     ----------
     style, title : its name, and what it is
     keys : that a deck may give, in the order in which a shorthand's values fill them
-    lists : neighbours it wants: clusters, half, full; empty where that depends on its parts
+    lists : neighbours it wants: clusters, full; empty where that depends on its parts
     precisions : it can do
     sources : DOIs of its equations
     """

@@ -2,14 +2,15 @@
 
 In a sum a potential of many atoms may belong to a part of the types, as in a layer of carbon over
 silicon. Its kernel is given a smaller system: these atoms alone, numbered anew with owned ones
-first, and the rows of the lists without the others. So no kernel need know of it, and none pays for
-types that it has no parameters for. The atoms are chosen again when lists are new.
+first, and the rows of the lists without the others; of clusters, the slots of others are empty. So
+no kernel need know of it, and none pays for types that it has no parameters for. The atoms are
+chosen again when lists are new.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +56,6 @@ class FewerRows:
     first: int
     last: int
     start: NDArray[np.int64]
-    middle: NDArray[np.int64]
     neighbors: NDArray[np.int32]
 
     @classmethod
@@ -68,28 +68,26 @@ class FewerRows:
         neighbors = number[rows.neighbors]
         seen &= neighbors >= 0
         place = np.concatenate([np.zeros(1, np.int64), np.cumsum(seen)])
-        return cls(rows.first, rows.last, place[rows.start], place[rows.middle], neighbors[seen])
+        return cls(rows.first, rows.last, place[rows.start], neighbors[seen])
 
 
 @dataclass(frozen=True)
 class FewerPairs:
-    """The list of the atoms that are seen; what of a PairList potentials of rows look at.
+    """What of a list has to be made anew for the atoms that are seen.
 
     Attributes
     ----------
     atoms : (n,) of those that are seen, owned ones first
     nlocal : how many of them are owned
     slot_atom, rows : of the atoms numbered anew
-    of : what this was made of: the rows, which it does not keep alive, and the types of all atoms
-    each : of the whole list
+    of : what this was made of: the chunks, which it does not keep alive, and the types of all atoms
     """
 
     atoms: NDArray[np.int64]
     nlocal: int
     slot_atom: NDArray[np.int32]
     rows: Sequence[Rows]
-    of: tuple[list[weakref.ref[Rows]], NDArray[np.int32]]
-    each: Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+    of: tuple[list[weakref.ref[Any]], NDArray[np.int32]]
 
     @classmethod
     def choose(cls, pairs: PairList, seen: NDArray[np.bool_], type_: NDArray[np.int32],
@@ -101,13 +99,51 @@ class FewerPairs:
         slot_atom = number[pairs.slot_atom]
         rows = [FewerRows.of(r, slot_atom, number) for r in pairs.rows]
         return cls(atoms, int(np.searchsorted(atoms, nlocal)), slot_atom, rows,
-                   ([weakref.ref(r) for r in pairs.rows], type_.copy()), pairs.each)
+                   ([weakref.ref(c) for c in pairs.chunks], type_.copy()))
 
     def stands_for(self, pairs: PairList, type_: NDArray[np.int32]) -> bool:
         """Whether the list and the types are still those that this was made of."""
-        rows, types = self.of
-        return (len(rows) == len(pairs.rows) and np.array_equal(types, type_)
-                and all(a() is b for a, b in zip(rows, pairs.rows, strict=True)))
+        chunks, types = self.of
+        return (len(chunks) == len(pairs.chunks) and np.array_equal(types, type_)
+                and all(a() is b for a, b in zip(chunks, pairs.chunks, strict=True)))
+
+
+@dataclass(frozen=True)
+class SeenPairs:
+    """The list of the atoms that are seen; see potentials.base.PairList.
+
+    Clusters and their pairs are those of all atoms. So a kernel of clusters must leave out what
+    slot_atom has no atom for; the formulas of pairs do not, and have `only` instead.
+    """
+
+    seen: FewerPairs
+    pairs: PairList
+    x: NDArray[np.float64]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.pairs, name)
+
+    @property
+    def slot_atom(self) -> NDArray[np.int32]:
+        """The atom in each slot, of those that are seen."""
+        return self.seen.slot_atom
+
+    @property
+    def rows(self) -> Sequence[Rows]:
+        """Their rows."""
+        return self.seen.rows
+
+    def coordinates(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Positions packed by clusters, those of all atoms."""
+        return self.pairs.coordinates(self.x)
+
+    def fixed_coordinates(self, x: NDArray[np.float64], unit: float) -> NDArray[np.int32]:
+        """The same in whole multiples of `unit`."""
+        return self.pairs.fixed_coordinates(self.x, unit)
+
+    def types(self, type_: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Types of the atoms that are seen, packed by slots."""
+        return np.where(self.slot_atom >= 0, type_[self.slot_atom], 0).astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -162,7 +198,7 @@ class SubsetKernel:
         few, owned = self._chosen, self._chosen.atoms[:self._chosen.nlocal]
         forces = np.zeros((len(few.atoms), 3))
         result = self.kernel.compute(
-            x[few.atoms], self.kinds[type_[few.atoms]], few.nlocal, few,  # type: ignore[arg-type]
+            x[few.atoms], self.kinds[type_[few.atoms]], few.nlocal, SeenPairs(few, pairs, x),
             forces, want, FewerAtoms(exchange, few.atoms, len(x)))
         f[:nlocal] = 0.0
         f[owned] = forces[:few.nlocal]

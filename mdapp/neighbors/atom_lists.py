@@ -4,10 +4,8 @@ Potentials whose pair terms are dear (splines) or that look at several neighbour
 neighbours of an atom one by one. The clusters have found them already: the bits that an exact list
 keeps say which of the sixteen pairs of a block are in reach, so that no distance is computed again.
 
-Two forms. `half`: each pair of a chunk's atoms once, in the row of one of them, and behind these
-the pairs with atoms that another thread or rank owns, which are listed by either side and act on
-the lister only. Pair terms are then evaluated once, and nothing has to be sent back. `full`: all
-neighbours of each atom.
+Each atom's row has all its neighbours. (Half rows, each pair once, were written for potentials of
+dear pair terms; blocks of clusters serve these better, see potentials/eam/README.md.)
 """
 
 from __future__ import annotations
@@ -20,8 +18,7 @@ from numpy.typing import NDArray
 
 from potentials import simd
 
-CLUSTERS, HALF, FULL = "clusters", "half", "full"
-UPPER = 0x08CE        # bits 4 a + b with a < b
+CLUSTERS, FULL = "clusters", "full"
 
 
 @dataclass
@@ -32,35 +29,31 @@ class Rows:
     ----------
     first, last : slots, four a cluster
     start : (last - first + 1,) int64, neighbours[start[k]:start[k + 1]] belong to slot first + k
-    middle : (last - first,) int64, of a half list: those before middle[k] are atoms of this chunk
-        and act on both, those from there on act on the atom of the slot only
     neighbors : (n,) int32, atoms
     """
 
     first: int
     last: int
     start: NDArray[np.int64]
-    middle: NDArray[np.int64]
     neighbors: NDArray[np.int32]
 
     @property
     def nbytes(self) -> int:
         """Memory of the rows."""
-        return self.start.nbytes + self.middle.nbytes + self.neighbors.nbytes
+        return self.start.nbytes + self.neighbors.nbytes
 
 
-def expand(chunk, slot_atom: NDArray[np.int32], form: str) -> Rows:
+def expand(chunk, slot_atom: NDArray[np.int32]) -> Rows:
     """Rows of a chunk of an exact list; see mdapp.neighbors.clusters.Chunk."""
     first, last = 4 * chunk.first, 4 * chunk.last
     start = np.zeros(last - first + 1, np.int64)
-    middle = np.zeros(last - first, np.int64)
     pairs = (chunk.first, chunk.last, chunk.start, chunk.middle, chunk.partners, chunk.masks,
-             chunk.own_masks, slot_atom, present_slots(slot_atom), form == FULL)
+             chunk.own_masks, slot_atom, present_slots(slot_atom))
     count_rows(*pairs, start)
     np.cumsum(start, out=start)
     neighbors = np.empty(start[-1], np.int32)
-    fill_rows(*pairs, start[:-1].copy(), middle, neighbors)
-    return Rows(first, last, start, middle, neighbors)
+    fill_rows(*pairs, start[:-1].copy(), neighbors)
+    return Rows(first, last, start, neighbors)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -84,41 +77,35 @@ def _of_atoms(mask, mine, others):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def count_rows(first, last, start, middle, partners, masks, own_masks, slot_atom, present, full,
-               counts):
+def count_rows(first, last, start, middle, partners, masks, own_masks, slot_atom, present, counts):
     """counts[k + 1] = neighbours that slot 4 * first + k will list; counts (slots + 1,), out."""
-    wanted = 0xFFFF if full else UPPER
     for i in range(first, last):
         k = i - first
-        _count(_of_atoms(own_masks[k] & wanted, present[i], present[i]), counts, 4 * k + 1)
+        _count(_of_atoms(own_masks[k], present[i], present[i]), counts, 4 * k + 1)
         for p in range(start[k], start[k + 1]):
             j = np.int64(partners[p])
             bits = _of_atoms(masks[p], present[i], present[j])
             _count(bits, counts, 4 * k + 1)
-            if full and p < middle[k]:
+            if p < middle[k]:
                 _count(transposed(bits), counts, 4 * (j - first) + 1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fill_rows(first, last, start, middle, partners, masks, own_masks, slot_atom, present, full,
-              place, turn, neighbors):
+def fill_rows(first, last, start, middle, partners, masks, own_masks, slot_atom, present,
+              place, neighbors):
     """Write the rows that `count_rows` has counted.
 
     place : (slots,) int64, where each row begins; afterwards where it ends
-    turn : (slots,) int64, out, where the pairs that act on both end
     """
-    wanted = 0xFFFF if full else UPPER
     for i in range(first, last):
         k = i - first
-        bits = _of_atoms(own_masks[k] & wanted, present[i], present[i])
+        bits = _of_atoms(own_masks[k], present[i], present[i])
         _fill(bits, 4 * i, slot_atom, place, 4 * k, neighbors)
         for p in range(start[k], middle[k]):
             j = np.int64(partners[p])
             bits = _of_atoms(masks[p], present[i], present[j])
             _fill(bits, 4 * j, slot_atom, place, 4 * k, neighbors)
-            if full:
-                _fill(transposed(bits), 4 * i, slot_atom, place, 4 * (j - first), neighbors)
-        turn[4 * k:4 * k + 4] = place[4 * k:4 * k + 4]
+            _fill(transposed(bits), 4 * i, slot_atom, place, 4 * (j - first), neighbors)
         for p in range(middle[k], start[k + 1]):
             j = np.int64(partners[p])
             bits = _of_atoms(masks[p], present[i], present[j])

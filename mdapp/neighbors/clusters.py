@@ -99,9 +99,9 @@ class ClusterList:
     chunks : one a thread
     reach : distance up to which pairs are listed, cutoff + skin
     exact : whether only pairs within reach at the build may act
-    form : clusters, or half or full: rows of single atoms are wanted as well, see atom_lists.py;
-        several are joined by plus signs
-    rows : these, one a chunk; of several forms those of the last
+    form : clusters, or full or clusters+full: rows of single atoms are wanted as well, see
+        atom_lists.py
+    rows : these, one a chunk
     """
 
     reach: float
@@ -178,7 +178,7 @@ class ClusterList:
         for form in self.form.split("+"):
             if form != CLUSTERS:
                 self.rows = self._rows[form] = list(self.each(
-                    lambda c, form=form: expand(c, self.slot_atom, form), self.chunks))
+                    lambda c: expand(c, self.slot_atom), self.chunks))
 
     def rows_of(self, form: str) -> list[Rows]:
         """Rows of one of several forms, one a chunk; none of clusters."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from potentials.base import Exchange, ForceRangeError, PairList, Result, Rows, Want
-from potentials.eam.passes import BATCH, Mode, density_pass, embed, force_pass
-from potentials.eam.tables import Tables
+from potentials.base import Exchange, ForceRangeError, PairList, Result, Want
+from potentials.eam.blocks import Mode
+from potentials.eam.density_pass import density_pass
+from potentials.eam.embedding import by_slots, embed
+from potentials.eam.force_pass import force_pass
+from potentials.eam.tables import Tables, aligned, room
+from potentials.pair.kernel import POSITION_BITS, unpack, unpack_forces
+from potentials.pair.loop import LANES, RANGE_BITS
 
 DENSITY_BITS = 48         # deterministic densities are multiples of 2^-48 of the largest in the ...
-GRID_BITS = 36            # ... table, forces, energies and virials of 2^-36 of their units ...
-RANGE_BITS = 51           # ... and one contribution must stay below 2^51 multiples
+GRID_BITS = 36            # ... table, forces, energies and virials of 2^-36 of their units
 
 
 class EAMKernel:
@@ -41,7 +45,7 @@ class EAMKernel:
         self.rho_max = tables.drho * (self.rho_knots - 1)
         self.rho_quantum = 2.0 ** (np.floor(np.log2(self.rho_max)) - DENSITY_BITS)
         self.quantum = 2.0**-GRID_BITS
-        self._kept: list[Kept | None] = []
+        self._kept: list[Kept] = []
 
     def compute(self, x: NDArray[np.float64], type_: NDArray[np.int32], nlocal: int,
                 pairs: PairList, f: NDArray[np.float64], want: Want, exchange: Exchange
@@ -49,103 +53,120 @@ class EAMKernel:
         """Forces to f[:nlocal], and what `want` asks for; see potentials.base.Kernel.compute."""
         if self.deterministic and want is Want.TOTALS:
             want = Want.PER_ATOM          # the engine makes exact totals of the atoms' shares
-        mode = Mode(self.single, self.single_sums, bool(self.ntypes > 1), want.value,
-                    self.deterministic)
-        per_atom = want is Want.PER_ATOM
-        rho = np.zeros(nlocal, self.sum_type)
-        per_rho, per = 1.0, 1.0
+        many_types, per_atom = bool(self.ntypes > 1), want is Want.PER_ATOM
+        mode = Mode(self.single, self.single_sums, many_types, want.value, self.deterministic,
+                    pairs.exact)
+        unit = 2.0 ** (np.floor(np.log2(pairs.reach)) - POSITION_BITS) if self.single else 1.0
+        packed = pairs.fixed_coordinates(x, unit) if self.single else pairs.coordinates(x)
+        slot_types = pairs.types(type_) if many_types else pairs.slot_atom
+        per_rho, per, virial_unit, force_unit = 1.0, 1.0, unit**2, unit
         if self.deterministic:
             per_rho, per = 1.0 / self.rho_quantum, 1.0 / self.quantum
-        e_pair: NDArray[Any] = np.zeros(nlocal if per_atom else 1, self.sum_type)
+            virial_unit = force_unit = self.quantum
+        slots = 4 * pairs.nowned
+        rho = np.zeros(slots, self.sum_type)
+        e_pair: NDArray[Any] = np.zeros(slots if per_atom else 1, self.sum_type)
+        while len(self._kept) < len(pairs.chunks):
+            self._kept.append(Kept(self.real, many_types))
 
-        self._kept += [None] * (len(pairs.rows) - len(self._kept))
-
-        def densities(k: int) -> tuple[Kept, NDArray[Any]]:
-            rows, kept = pairs.rows[k], self._kept[k]
-            if kept is None or not kept.fits(rows):
-                kept = self._kept[k] = Kept.of(rows, self.real, bool(self.ntypes > 1))
+        def densities(k: int) -> tuple[bool, NDArray[Any]]:
+            chunk, kept = pairs.chunks[k], self._kept[k]
+            kept.make_room(chunk)
             share = e_pair if per_atom else np.zeros(1)
-            slot = 0
+            done, overflow = 0, False
             while True:
-                slot = density_pass(
-                    mode, x, type_, pairs.slot_atom, rows.first, rows.start, rows.middle,
-                    rows.neighbors, self.cut2, self.table, self.ntypes, self.knots,
-                    self.per_r, per_rho, per, slot, kept.scratch, kept.row, rho, share,
-                    kept.start, kept.middle, *kept.of_pairs())
-                if slot == len(rows.middle):
-                    break
+                done, beyond = density_pass(
+                    mode, unit, self.cut2, packed, pairs.slot_atom, slot_types,
+                    chunk.first, chunk.start, chunk.middle, chunk.partners, chunk.masks,
+                    chunk.own_masks, self.table, self.ntypes, self.knots, self.per_r, per_rho, per,
+                    kept.scratch, kept.rows, done, *kept.blocks, *kept.slopes_of_pairs,
+                    rho, share)
+                overflow |= beyond
+                if done == len(chunk.middle):
+                    return overflow, share
                 kept.grow()
-            return kept, share
 
-        done = list(pairs.each(densities, range(len(pairs.rows))))
+        numbers = range(len(pairs.chunks))
+        dense = list(pairs.each(densities, numbers))
         slopes, embedding = np.empty(len(x)), np.empty(nlocal)
-        embed(rho.astype(np.float64) / per_rho, type_, nlocal, self.embedding, self.rho_knots,
-              self.per_rho, self.rho_max, slopes, embedding)
+        embed(rho, per_rho, pairs.slot_atom, type_, self.embedding, self.rho_knots, self.per_rho,
+              self.rho_max, slopes, embedding)
         exchange.to_ghosts(slopes)
-        forces = np.zeros((nlocal, 3), self.sum_type)
-        virials: NDArray[Any] = np.zeros((nlocal if per_atom else 1, 6), self.sum_type)
+        slot_slopes = np.empty(4 * pairs.nclusters, self.real)
+        by_slots(slopes, pairs.slot_atom, slot_slopes)
+        forces = np.zeros(3 * slots, self.sum_type)
+        virials: NDArray[Any] = np.zeros(6 * slots if per_atom else 6, self.sum_type)
 
-        def push(item: tuple[Kept, Rows]) -> tuple[float, NDArray[Any]]:
-            kept, rows = item
-            share = virials if per_atom else np.zeros((1, 6))
-            largest = force_pass(mode, x, pairs.slot_atom, rows.first, kept.start, kept.middle,
-                                 *kept.of_pairs(), slopes, per, per, forces, share)
-            return largest, share
+        def push(k: int) -> tuple[bool, NDArray[Any]]:
+            chunk, kept = pairs.chunks[k], self._kept[k]
+            share = virials if per_atom else np.zeros(6)
+            overflow = force_pass(mode, packed, chunk.first, len(chunk.middle), *kept.blocks,
+                                  *kept.slopes_of_pairs, slot_slopes, per * unit,
+                                  per * unit**2, forces, share)
+            unpack_forces(forces, pairs.slot_atom, chunk.first, chunk.last, force_unit, f)
+            return overflow, share
 
-        ends = list(pairs.each(push, [(k, r) for (k, _), r in zip(done, pairs.rows, strict=True)]))
-        if any(largest * per >= 2.0**RANGE_BITS for largest, _ in ends):
-            raise ForceRangeError(f"a pair force exceeds {2.0**RANGE_BITS * self.quantum:g}, "
-                                  "the range of deterministic sums")
-        np.divide(forces, per, out=f[:nlocal])
+        pushed = list(pairs.each(push, numbers))
+        if any(overflow for overflow, _ in dense + pushed):
+            raise ForceRangeError(f"a pair force exceeds {2.0**RANGE_BITS * self.quantum:g} or a "
+                                  f"density {2.0**RANGE_BITS * self.rho_quantum:g}, the ranges of "
+                                  "deterministic sums")
         if want is Want.FORCES:
             return Result()
-        if not per_atom:                  # added up in double, whatever the precision of a sum
-            energy = sum(float(share[0]) for _, share in done) + float(embedding.sum())
-            return Result(energy, np.sum([w[0] for _, w in ends], axis=0, dtype=np.float64))
-        energies, virials = e_pair / per + embedding, virials / per
-        return Result(float(energies.sum()), virials.sum(axis=0, dtype=np.float64),
-                      energies, virials)
+        if not per_atom:
+            energy = sum(float(share[0]) for _, share in dense) + float(embedding.sum())
+            return Result(energy, sum(w for _, w in pushed) * virial_unit)
+        e_n, w_nc = np.empty((nlocal, 1)), np.empty((nlocal, 6))
+        unpack(e_pair, pairs.slot_atom, 1, 0, pairs.nowned, 1.0 / per, e_n)
+        unpack(virials, pairs.slot_atom, 6, 0, pairs.nowned, virial_unit, w_nc)
+        energies = e_n[:, 0] + embedding
+        return Result(float(energies.sum()), w_nc.sum(axis=0), energies, w_nc)
 
 
 @dataclass
 class Kept:
     """Memory of one chunk: what is known of its pairs in range between the passes.
 
-    Room is for as many pairs as were in range so far, not for all candidates: nearly twice as many.
+    It is used again after a new list, and grows where it must. Room is for as many pairs as were in
+    range so far, not for all that are listed: five times as many.
+
+    Attributes
+    ----------
+    blocks : block_start, block_middle, pair_start, kept_partners, kept_masks of density_pass
+    slopes : of the densities at i and, with many types, at j, and of the pair energy
+    scratch, rows : of the pairs of one cluster
     """
 
-    start: NDArray[np.int64]
-    middle: NDArray[np.int64]
-    partner: NDArray[np.int32]
-    slopes: list[NDArray[Any]]
-    scratch: NDArray[Any]
-    row: NDArray[np.int32]
+    real: type
+    many_types: bool
+    blocks: list[NDArray[Any]] = field(default_factory=list)
+    slopes: list[NDArray[Any]] = field(default_factory=list)
+    scratch: NDArray[Any] = field(default_factory=lambda: np.empty((5, 0)))
+    rows: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
-    @classmethod
-    def of(cls, rows: Rows, real: type, many_types: bool) -> Kept:
-        """Room for half of the candidates of some rows."""
-        slots, room = len(rows.middle), candidates_of_a_batch(rows) + 64
-        n = len(rows.neighbors) // 2 + room
-        return cls(np.zeros(slots + 1, np.int64), np.empty(slots, np.int64), np.empty(n, np.int32),
-                   [np.empty(n, real) for _ in range(3 if many_types else 2)],
-                   np.empty((4, room), real), np.empty(room, np.int32))
+    @property
+    def slopes_of_pairs(self) -> tuple[NDArray[Any], ...]:
+        """Slopes of the densities at i and at j and of the pair energy."""
+        return self.slopes[0], self.slopes[-2], self.slopes[-1]
 
-    def of_pairs(self) -> tuple[NDArray[Any], ...]:
-        """Partner, slopes of the densities at i and at j, slope of the pair energy."""
-        return self.partner, self.slopes[0], self.slopes[-2], self.slopes[-1]
-
-    def fits(self, rows: Rows) -> bool:
-        """Whether the batches of some rows fit."""
-        return (len(self.middle) == len(rows.middle)
-                and len(self.row) >= candidates_of_a_batch(rows) + 8)
+    def make_room(self, chunk: Any) -> None:
+        """Room for the clusters and blocks of a chunk, for the pairs of any cluster of it."""
+        clusters, blocks = len(chunk.middle), chunk.npairs + len(chunk.middle) + 1
+        if not self.blocks or len(self.blocks[1]) < clusters or len(self.blocks[3]) < blocks:
+            clusters, blocks = clusters + clusters // 16, blocks + blocks // 16
+            self.blocks = [np.zeros(clusters + 1, np.int64), np.empty(clusters, np.int64),
+                           np.zeros(clusters + 1, np.int64), np.empty(blocks, np.int32),
+                           np.empty(blocks, np.uint16)]
+        most = LANES * (int(np.diff(chunk.start).max(initial=0)) + 2)
+        if len(self.rows) < most:
+            self.scratch = np.empty((5, most), self.real)
+            self.rows = np.empty(most, np.int32)
+        if not self.slopes or len(self.slopes[0]) < 2 * most:
+            self.slopes = [room(LANES * blocks // 5 + 2 * most, self.real)
+                           for _ in range(3 if self.many_types else 2)]
 
     def grow(self) -> None:
         """Make room for a quarter more pairs; contents are kept."""
-        more = len(self.partner) // 4 + len(self.row)
-        self.partner = np.concatenate([self.partner, np.empty(more, np.int32)])
-        self.slopes = [np.concatenate([a, np.empty(more, a.dtype)]) for a in self.slopes]
-
-
-def candidates_of_a_batch(rows: Rows) -> int:
-    """Most candidates of BATCH slots."""
-    return int(np.diff(rows.start[::BATCH], append=rows.start[-1]).max(initial=0))
+        more = len(self.slopes[0]) // 4 + len(self.rows)
+        self.slopes = [aligned(np.concatenate([a, np.empty(more, a.dtype)]), self.real)
+                       for a in self.slopes]

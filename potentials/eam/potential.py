@@ -32,7 +32,7 @@ class EmbeddedAtom:
     tables: Tables
     style: str
     files: tuple[str, ...]
-    lists: str = "half"
+    lists: str = "clusters"
     units: str = "metal"
     precisions: tuple[str, ...] = ("double", "mixed", "single")
     known: Mapping[str, str] = field(default_factory=dict)

@@ -78,9 +78,14 @@ class Tables:
 
 def aligned(values: NDArray[Any], real: type) -> NDArray[Any]:
     """A copy of another type whose data begins at a cache line."""
-    nbytes = values.size * np.dtype(real).itemsize
-    room = np.empty(nbytes + LINE, np.uint8)
-    begin = -room.ctypes.data % LINE
-    copy: NDArray[Any] = room[begin:begin + nbytes].view(real).reshape(values.shape)
+    copy = room(values.size, real).reshape(values.shape)
     copy[...] = values
     return copy
+
+
+def room(count: int, real: type) -> NDArray[Any]:
+    """An array (count,) that begins at a cache line, with anything in it."""
+    nbytes = count * np.dtype(real).itemsize
+    memory = np.empty(nbytes + LINE, np.uint8)
+    begin = -memory.ctypes.data % LINE
+    return memory[begin:begin + nbytes].view(real)

@@ -25,7 +25,7 @@ def unpack_forces(packed, slot_atom, first, last, unit, f):
     """
     for c in range(first, last):
         a = np.int64(slot_atom[4 * c])
-        if (slot_atom[4 * c + 1] == a + 1 and slot_atom[4 * c + 2] == a + 2
+        if (a >= 0 and slot_atom[4 * c + 1] == a + 1 and slot_atom[4 * c + 2] == a + 2
                 and slot_atom[4 * c + 3] == a + 3):             # as sorted atoms are, mostly
             forces = simd.as_float64(simd.load(packed, 12 * c, 12)) * unit
             simd.store(f, 3 * a, simd.transpose(forces, 3))

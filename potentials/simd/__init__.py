@@ -27,6 +27,7 @@ from potentials.simd.functions import (
     fma,
     low_words,
     of_bits,
+    root_and_inverse,
     smaller,
     sqrt,
     truncated,
@@ -62,6 +63,7 @@ from potentials.simd.memory import (
     stream,
 )
 from potentials.simd.registers import Vector, mask_of
+from potentials.simd.selection import count, load_selected, store_selected
 
 __all__ = [
     "Vector",
@@ -76,12 +78,14 @@ __all__ = [
     "columns",
     "concatenate",
     "converted",
+    "count",
     "fence",
     "fma",
     "fold",
     "fold_two",
     "load",
     "load_like",
+    "load_selected",
     "lookup",
     "low_words",
     "lowest_bit",
@@ -91,6 +95,7 @@ __all__ = [
     "of_bits",
     "off_diagonal",
     "reduce_blocks",
+    "root_and_inverse",
     "smaller",
     "splat",
     "splat_row",
@@ -98,6 +103,7 @@ __all__ = [
     "sqrt",
     "store",
     "store_each",
+    "store_selected",
     "stream",
     "tile",
     "total",

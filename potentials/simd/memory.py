@@ -124,12 +124,13 @@ def lookup(typingctx, table, index, count):
 
 
 @intrinsic(prefer_literal=True)
-def columns(typingctx, table, index, count):
-    """Tuple of `count` vectors of 8 lanes: table[index + k] of a flat table, lane by lane.
+def columns(typingctx, table, places, q, count):
+    """Tuple of `count` vectors: table[places[q + lane] + k] of a flat table, lane by lane.
 
-    index : 8 lanes of int32; count : a literal, a multiple of 4. Rows are loaded whole, four
+    places : (n,) int32; count : a literal, a multiple of 4. Eight rows are loaded whole, four
     entries at a time, and transposed in registers: where a table has rows this is twice as fast
-    as `lookup`.
+    as `lookup`. Places come from memory, because taking them out of a register costs as much as
+    the transposition.
     """
     n, vector = constant_int(count), Vector(table.dtype, 8)
     result = types.UniTuple(vector, n)
@@ -137,16 +138,19 @@ def columns(typingctx, table, index, count):
 
     def codegen(context, builder, sig, args):
         base = _first(context, builder, sig, args)
-        places = [builder.zext(builder.extract_element(args[1], ir.IntType(32)(lane)),
-                               ir.IntType(64)) for lane in range(8)]
+        first_place = element_pointer(context, builder, places, args[1], sig.args[2], args[2])
+        begins = []
+        for lane in range(8):
+            place = builder.load(builder.gep(first_place, [ir.IntType(64)(lane)]))
+            begins.append(builder.gep(base, [builder.zext(place, ir.IntType(64))]))
         found = []
         for first in range(0, n, 4):
-            begins = [builder.add(place, ir.IntType(64)(first)) for place in places]
-            rows = [load_vector(builder, builder.gep(base, [begin]), quarter) for begin in begins]
+            rows = [load_vector(builder, builder.gep(begin, [ir.IntType(64)(first)]), quarter)
+                    for begin in begins]
             found += transposed_rows(builder, rows)
         return context.make_tuple(builder, result, found)
 
-    return result(table, index, count), codegen
+    return result(table, places, q, count), codegen
 
 
 def transposed_rows(builder, rows):

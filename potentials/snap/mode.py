@@ -1,7 +1,7 @@
 """What the kernel is compiled for, and how contributions are added up in it.
 
 Deterministic sums must not depend on order. Those of forces and virials are sums of integers, as
-in potentials/eam/passes.py. Those of the matrices U are sums of numbers that have been rounded to
+in potentials/pair/loop.py. Those of the matrices U are sums of numbers that have been rounded to
 a grid coarse enough for every partial sum to be exact: adding and taking away a large number
 (`magic`) rounds, and everything stays in vectors of floating-point numbers.
 

@@ -21,7 +21,7 @@ def evaluate(kernel, cutoff: float, form: str, system: System, types: NDArray[np
 
     Parameters
     ----------
-    form : of the lists: clusters, half or full
+    form : of the lists: clusters or full
     order : in which the kernel gets the atoms
     charges : (n,), in units in which the Coulomb constant is 1
     """  # fmt: skip

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mdapp.neighbors.atom_lists import FULL, HALF, transposed
+from mdapp.neighbors.atom_lists import FULL, transposed
 from mdapp.neighbors.clusters import ClusterList
 from tests.twins.images import ghosts
 from tests.twins.systems import SYSTEMS
@@ -11,12 +11,12 @@ from tests.twins.systems import SYSTEMS
 REACH = 1.0
 
 
-def built(name: str, form: str, threads: int) -> tuple[ClusterList, np.ndarray, int]:
+def built(name: str, threads: int) -> tuple[ClusterList, np.ndarray, int]:
     system = SYSTEMS[name]()
     images, owner = ghosts(system.x, system.box, REACH)
     n = len(system.x)
     x = np.vstack([system.x, images])
-    pairs = ClusterList(REACH, threads, form=form)
+    pairs = ClusterList(REACH, threads, form=FULL)
     pairs.build(x, np.concatenate([np.arange(n), owner]).astype(np.int64) + 1, n)
     return pairs, x, n
 
@@ -30,36 +30,16 @@ def in_reach(x: np.ndarray, n: int) -> set[tuple[int, int]]:
     return found
 
 
-def row(rows, k: int) -> tuple[list[int], list[int]]:
-    begin, middle, end = rows.start[k], rows.middle[k], rows.start[k + 1]
-    return rows.neighbors[begin:middle].tolist(), rows.neighbors[middle:end].tolist()
-
-
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_full_rows_have_all_neighbours_once(name: str, threads: int) -> None:
-    pairs, x, n = built(name, FULL, threads)
+def test_rows_have_all_neighbours_once(name: str, threads: int) -> None:
+    pairs, x, n = built(name, threads)
     found = []
     for rows in pairs.rows:
         for k, i in enumerate(pairs.slot_atom[rows.first : rows.last]):
-            both, others = row(rows, k)
-            assert i >= 0 or not both + others
-            found += [(int(i), j) for j in both + others]
-    assert len(found) == len(set(found)) and set(found) == in_reach(x, n)
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("name", SYSTEMS)
-def test_half_rows_have_each_pair_of_a_chunk_once(name: str, threads: int) -> None:
-    pairs, x, n = built(name, HALF, threads)
-    found = []
-    for rows in pairs.rows:
-        mine = set(pairs.slot_atom[rows.first : rows.last].tolist())
-        for k, i in enumerate(pairs.slot_atom[rows.first : rows.last]):
-            both, one_way = row(rows, k)
-            assert set(both) <= mine and not set(one_way) & mine
-            found += [(int(i), j) for j in both] + [(j, int(i)) for j in both]
-            found += [(int(i), j) for j in one_way]
+            row = rows.neighbors[rows.start[k] : rows.start[k + 1]].tolist()
+            assert i >= 0 or not row
+            found += [(int(i), j) for j in row]
     assert len(found) == len(set(found)) and set(found) == in_reach(x, n)
 
 

@@ -21,7 +21,7 @@ BOUNDS = {"double": 2e-13, "mixed": 3e-5, "single": 3e-5}
 def evaluate(tables, system: System, types, precision="double", deterministic=False,
              kernel=None, **asked):  # fmt: skip
     kernel = kernel or EAMKernel(tables, precision, deterministic)
-    return on_one_rank(kernel, tables.cutoff, "half", system, types, **asked)
+    return on_one_rank(kernel, tables.cutoff, "clusters", system, types, **asked)
 
 
 def liquid() -> System:

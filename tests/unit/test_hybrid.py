@@ -48,12 +48,12 @@ def test_an_overlay_of_formulas(precision: str) -> None:
 
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_rows_and_clusters_in_one_sum(deterministic: bool) -> None:
-    eam = EmbeddedAtom(invented(2, seed=3), "eam/alloy", ())
+    tersoff = Tersoff(invented_tersoff(2, seed=2, m=1.0))
     gauss = make_potential("gauss", {k: v for k, v in SHORT.items() if k != "style"}, 2)
-    both = Hybrid((eam, gauss), 2, "hybrid/overlay")
-    assert both.lists == "clusters+half" and both.cutoff == eam.cutoff
+    both = Hybrid((tersoff, gauss), 2, "hybrid/overlay")
+    assert both.lists == "clusters+full"
     f, result = evaluate(both, deterministic=deterministic)
-    single = [evaluate(p, deterministic=deterministic) for p in (eam, gauss)]
+    single = [evaluate(p, deterministic=deterministic) for p in (tersoff, gauss)]
     assert abs(f - sum(g for g, _ in single)).max() < 1e-9
     assert result.energy == pytest.approx(sum(r.energy for _, r in single), rel=1e-9)
     if deterministic:
@@ -119,7 +119,7 @@ def flat(r2, c):
 
 SEEN = np.array([False, True, True])
 PARTS = {"full": Tersoff(invented_tersoff(2, seed=2, m=1.0)),
-         "half": EmbeddedAtom(invented(2, seed=3), "eam/alloy", ())}  # fmt: skip
+         "clusters": EmbeddedAtom(invented(2, seed=3), "eam/alloy", ())}  # fmt: skip
 
 
 @pytest.mark.parametrize("form", PARTS)

@@ -296,3 +296,62 @@ def test_products_of_small_matrices(dtype: str) -> None:
     np.testing.assert_allclose(out[:24], outer.ravel(), rtol=20 * np.finfo(dtype).eps)
     assert np.array_equal(out[24:88], block.T.ravel())
     np.testing.assert_allclose(out[88:], inner, atol=50 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("by_lanes", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_selected_lanes(dtype: str, by_lanes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed and spread again, in the machine's way and in that of machines without AVX-512."""
+    if by_lanes:
+        monkeypatch.setattr("potentials.simd.selection.has_avx512", lambda context: False)
+
+    @njit
+    def run(a, bits, packed, spread):
+        mask = simd.mask_of_bits(bits)
+        simd.store_selected(packed, 3, simd.load(a, 0, 16), mask)
+        simd.store(spread, 0, simd.load_selected(packed, 3, mask))
+        return simd.count(bits)
+
+    a = numbers(dtype)
+    for bits in (0, 1, 0x8000, 0x00FF, 0xFF00, 0x1234, 0xFFFF):
+        packed, spread = np.full(40, 7, dtype), np.full(16, 7, dtype)
+        selected = np.array([bits >> k & 1 for k in range(16)], bool)
+        n = run(a, np.uint16(bits), packed, spread)
+        assert n == selected.sum()
+        assert np.array_equal(packed[3 : 3 + n], a[selected])
+        assert (packed[:3] == 7).all() and (packed[3 + 16 + 8 :] == 7).all()
+        assert np.array_equal(spread, np.where(selected, a, 0))
+
+
+@pytest.mark.parametrize("by_division", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_root_and_inverse(dtype: str, by_division: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if by_division:
+        monkeypatch.setattr("potentials.simd.functions.has_avx512", lambda context: False)
+
+    @njit
+    def run(a, roots, inverses):
+        for k in range(0, len(a), 8):
+            root, inverse = simd.root_and_inverse(simd.load(a, k, 8))
+            simd.store(roots, k, root)
+            simd.store(inverses, k, inverse)
+
+    a = (np.random.default_rng(2).uniform(1, 100, 4096) ** 8).astype(dtype)
+    roots, inverses = np.empty_like(a), np.empty_like(a)
+    run(a, roots, inverses)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(roots, np.sqrt(a), rtol=2 * eps)
+    np.testing.assert_allclose(inverses, 1 / np.sqrt(a), rtol=2 * eps)
+
+
+def test_columns_of_rows() -> None:
+    @njit
+    def run(table, places, out):
+        found = simd.columns(table, places, 2, 4)
+        for k in range(4):
+            simd.store(out, 8 * k, found[k])
+
+    table, places = numbers("float64", 60), np.arange(0, 40, 4).astype(np.int32)[::-1].copy()
+    out = np.empty(32)
+    run(table, places, out)
+    assert np.array_equal(out.reshape(4, 8), [table[places[2:10] + k] for k in range(4)])
