@@ -4,7 +4,8 @@ The components of the degrees need no spherical harmonics,
 
     q_nl = (2l + 1) / (4 pi) sum_jk g_n(r_ij) g_n(r_ik) P_l(cos of the angle jik);
 
-those that are products of degrees are written as in the papers. Forces are differences of energies.
+those that are products of degrees are written as in the papers. Forces are differences of energies,
+or derivatives by JAX, whose arrays the functions take as well as NumPy's (`xp` is the module).
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from __future__ import annotations
 from math import pi, sqrt
 
 import numpy as np
-from numpy.polynomial.chebyshev import chebval
-from numpy.polynomial.legendre import legval
 from numpy.typing import NDArray
 
 from mdapp.model.box import Box
@@ -75,41 +74,75 @@ def energies(model: NEPModel, x, types, box: Box) -> NDArray[np.float64]:
     return np.array(found)
 
 
-def energy_of(model: NEPModel, own: int, kinds, d, r) -> float:
+def forces_by_jax(model: NEPModel, x, types) -> NDArray[np.float64]:
+    """(n, 3) forces on atoms in open space, derivatives of their energies."""
+    import jax
+
+    others = ~np.eye(len(x), dtype=bool)
+    with jax.enable_x64(True):
+        def energy(x):
+            total = 0.0
+            for i, own in enumerate(types):
+                d = x[others[i]] - x[i]
+                r = jax.numpy.sqrt((d * d).sum(axis=1))
+                total += energy_of(model, own, types[others[i]], d, r, jax.numpy)
+            return total
+        return -np.asarray(jax.grad(energy)(x))
+
+
+def energy_of(model: NEPModel, own: int, kinds, d, r, xp=np):
     """Energy of one atom, from the vectors to others."""
-    q = descriptor(model, own, kinds, d, r) * model.scaler
+    q = descriptor(model, own, kinds, d, r, xp) * model.scaler
     net = 0 if model.version == 3 else own
-    hidden = np.tanh(model.w0[net] @ q - model.b0[net])
+    hidden = xp.tanh(model.w0[net] @ q - model.b0[net])
     bias = model.bias + (0 if model.own_bias is None else model.own_bias[own])
-    return model.w1[net] @ hidden - bias + repulsion(model, own, kinds, r)
+    return model.w1[net] @ hidden - bias + repulsion(model, own, kinds, r, xp)
 
 
-def functions(c, cutoffs, own, kinds, r) -> NDArray[np.float64]:
+def chebyshev(x, count: int) -> list:
+    """T_0 to T_count-1."""
+    found = [1 + 0 * x, x]
+    while len(found) < count:
+        found.append(2 * x * found[-1] - found[-2])
+    return found[:count]
+
+
+def legendre(x, degree: int):
+    """P_l."""
+    older, newer = 1 + 0 * x, x
+    for n in range(1, degree):
+        older, newer = newer, ((2 * n + 1) * x * newer - n * older) / (n + 1)
+    return newer
+
+
+def functions(c, cutoffs, own, kinds, r, xp):
     """g_n of all neighbours, (n, neighbours)."""
     rc = (cutoffs[own] + cutoffs[kinds]) / 2
-    t = chebval(2 * (r / rc - 1) ** 2 - 1, np.eye(c.shape[1]))
-    basis = (t + 1) / 2 * np.where(r < rc, (1 + np.cos(pi * r / rc)) / 2, 0)
-    return np.einsum("nkj,kj->nj", c[:, :, own, kinds], basis)
+    t = xp.stack(chebyshev(2 * (r / rc - 1) ** 2 - 1, c.shape[1]))
+    basis = (t + 1) / 2 * xp.where(r < rc, (1 + xp.cos(pi * r / rc)) / 2, 0)
+    return xp.einsum("nkj,kj->nj", c[:, :, own, kinds], basis)
 
 
-def descriptor(model: NEPModel, own: int, kinds, d, r) -> NDArray[np.float64]:
+def descriptor(model: NEPModel, own: int, kinds, d, r, xp):
     """Its components, without the scaler."""
-    parts = [functions(model.c_radial, model.radial_cutoff, own, kinds, r).sum(axis=1)]
-    g = functions(model.c_angular, model.angular_cutoff, own, kinds, r)
+    parts = [functions(model.c_radial, model.radial_cutoff, own, kinds, r, xp).sum(axis=1)]
+    g = functions(model.c_angular, model.angular_cutoff, own, kinds, r, xp)
     u = d / r[:, None]
     for degree in range(1, model.l_max + 1):
-        p = legval(np.clip(u @ u.T, -1, 1), np.eye(degree + 1)[degree])
-        parts.append((2 * degree + 1) / (4 * pi) * np.einsum("nj,nk,jk->n", g, g, p))
+        p = legendre(u @ u.T, degree)
+        parts.append((2 * degree + 1) / (4 * pi) * xp.einsum("nj,nk,jk->n", g, g, p))
     for name, on in zip(FLAGS, model.flags, strict=True):
         if on:
-            parts.append(np.array([PRODUCTS[name](gn, *u.T) for gn in g]))
-    return np.concatenate(parts)
+            parts.append(xp.stack([PRODUCTS[name](gn, *u.T) for gn in g]))
+    return xp.concatenate(parts)
 
 
-def sums(g, x, y, z) -> list[NDArray[np.float64]]:
+def sums(g, x, y, z) -> list[list]:
     """Sums over neighbours of the harmonics of the degrees 1 to 4."""
-    re, im = [(x + 1j * y) ** m for m in range(5)], None
-    im, re = [p.imag for p in re], [p.real for p in re]
+    powers = [1 + 0j + 0 * x, x + 1j * y]
+    while len(powers) < 5:
+        powers.append(powers[-1] * powers[1])
+    re, im = [p.real for p in powers], [p.imag for p in powers]
     rows = [
         [z, x, y],
         [3 * z**2 - 1, z * x, z * y, re[2], im[2]],
@@ -118,7 +151,7 @@ def sums(g, x, y, z) -> list[NDArray[np.float64]]:
         [35 * z**4 - 30 * z**2 + 3, (7 * z**3 - 3 * z) * x, (7 * z**3 - 3 * z) * y,
          (7 * z**2 - 1) * re[2], (7 * z**2 - 1) * im[2], z * re[3], z * im[3], re[4], im[4]],
     ]  # fmt: skip
-    return [np.array([(g * y).sum() for y in row]) for row in rows]
+    return [[(g * y).sum() for y in row] for row in rows]
 
 
 N = [sqrt(3 / (4 * pi)), sqrt(5 / (16 * pi)), sqrt(7 / (16 * pi)), sqrt(9 / (256 * pi))]
@@ -133,7 +166,7 @@ def q222(*at):
 
 def q1111(*at):
     b, _, _, _ = sums(*at)
-    return 7 / 15 * (3 / (4 * pi)) ** 2 * (b @ b) ** 2
+    return 7 / 15 * (3 / (4 * pi)) ** 2 * (b[0]**2 + b[1]**2 + b[2]**2) ** 2
 
 
 def q112(*at):
@@ -149,7 +182,7 @@ def q123(*at):
         20 * (b[1] * (c[3] * a[1] + c[4] * a[2]) + b[2] * (c[4] * a[1] - c[3] * a[2]))
         + 10 * b[0] * (c[3] * a[3] + c[4] * a[4])
         + 5 * (b[1] * (c[5] * a[3] + c[6] * a[4]) + b[2] * (c[6] * a[3] - c[5] * a[4]))
-        + 8 * b[0] * (c[1] * a[1] + c[2] * a[2]) + 2 * a[0] * (b @ c[:3])
+        + 8 * b[0] * (c[1] * a[1] + c[2] * a[2]) + 2 * a[0] * (b[0] * c[0] + b[1] * c[1] + b[2] * c[2])
         + b[2] * c[2] * a[3] - b[1] * c[2] * a[4] - b[2] * c[1] * a[4] - b[1] * c[1] * a[3]
         - 4 * c[0] * (b[1] * a[1] + b[2] * a[2]))  # fmt: skip
 
@@ -184,7 +217,7 @@ def q134(*at):
 PRODUCTS = {"222": q222, "1111": q1111, "112": q112, "123": q123, "233": q233, "134": q134}
 
 
-def repulsion(model: NEPModel, own: int, kinds, r) -> float:
+def repulsion(model: NEPModel, own: int, kinds, r, xp):
     """Half of ZBL of all pairs of an atom."""
     if model.zbl is None:
         return 0.0
@@ -200,7 +233,7 @@ def repulsion(model: NEPModel, own: int, kinds, r) -> float:
             inner = 0.0
             outer = min(model.zbl.outer, model.zbl.factor * (RADII[z[0] - 1] + RADII[z[1] - 1]))
         t = distance * 2.134563 * (z[0] ** 0.23 + z[1] ** 0.23)
-        phi = sum(w * np.exp(-k * t) for w, k in zip(row[::2], row[1::2], strict=True))
-        f = np.clip((distance - inner) / (outer - inner), 0, 1)
-        total += 0.25 * (1 + np.cos(pi * f)) * 14.399645 * z[0] * z[1] / distance * phi
+        phi = sum(w * xp.exp(-k * t) for w, k in zip(row[::2], row[1::2], strict=True))
+        f = xp.clip((distance - inner) / (outer - inner), 0, 1)
+        total += 0.25 * (1 + xp.cos(pi * f)) * 14.399645 * z[0] * z[1] / distance * phi
     return total

@@ -5,17 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import njit
 
 from mdapp.evaluate import Structure, single_point
 from mdapp.model.box import Box
+from potentials import simd
 from potentials.base import ForceRangeError, Want
+from potentials.nep.harmonics import bounds, pull, store_harmonics, weights
 from potentials.nep.model import NEPModel, ZBLSection
 from potentials.nep.potential import NEP
 from potentials.nep.writer import write_nep
 from potentials.registry import PotentialError, make_potential
 from tests.twins.evaluate import evaluate as on_one_rank
 from tests.twins.evaluate import types_of
-from tests.twins.nep import NONE, energies, flexible, invented
+from tests.twins.nep import NONE, energies, flexible, forces_by_jax, invented, legendre
 from tests.twins.systems import System, lattice
 
 MODELS = {
@@ -24,7 +27,6 @@ MODELS = {
         2, ("C", "O"), 3, flags=(True, True, *NONE[2:]), zbl=ZBLSection(0.9, 1.6)),
     "biases of MatPL, type-wise ZBL": invented(
         3, ("C", "O"), 4, flags=NONE, zbl=ZBLSection(0.3, 1.7, 0.7)),
-    "the highest degrees": invented(4, ("C",), 4, 8, NONE, n_max=(9, 1), own_bias=False),
     "a degree of three": invented(5, ("C", "H"), 4, 3, (*NONE[:3], True, False, False),
                                   own_bias=False, basis_size=(0, 9), neurons=9),
     "no angles": invented(6, ("C",), 4, 0, NONE, own_bias=False),
@@ -89,10 +91,52 @@ def test_forces_and_virial_are_derivatives(model: NEPModel) -> None:
         assert value == pytest.approx(found.virial[k], abs=1e-8 * abs(found.virial).max())
 
 
+def test_forces_of_the_twin() -> None:
+    pytest.importorskip("jax")
+    model, rng = MODELS["all products, flexible ZBL"], np.random.default_rng(8)
+    x, types = liquid().x[:5], rng.integers(0, 3, 5).astype(np.int32)
+    box = Box.orthogonal([-9.0] * 3, [12.0] * 3, (False,) * 3)
+    f, _ = evaluate(model, System(x, box), types)
+    expected = forces_by_jax(model, x, types)
+    assert abs(f - expected).max() < 1e-12 * abs(expected).max()
+
+
 def derivative(energy, step: float = 1e-4) -> float:
     """Of a function at 0, to sixth order."""
     weights = {1: 3 / 4, 2: -3 / 20, 3: 1 / 60}
     return sum(w * (energy(k * step) - energy(-k * step)) for k, w in weights.items()) / step
+
+
+@njit
+def harmonics_and_pull(u, weights, y, g):
+    a, b, c = simd.load(u, 0, 8), simd.load(u, 8, 8), simd.load(u, 16, 8)
+    store_harmonics(8, a, b, c, y, 0)
+    simd.store_each(g, 0, pull(8, a, b, c, weights))
+
+
+def test_harmonics_of_all_degrees() -> None:
+    """Sums over products are Legendre polynomials, for any two directions; gradients."""
+    rng = np.random.default_rng(9)
+    d, w = rng.normal(size=(3, 8)), rng.normal(size=80)
+    u = d / np.linalg.norm(d, axis=0)
+
+    def of(u):
+        y, g = np.zeros((80, 8)), np.zeros((3, 8))
+        harmonics_and_pull(u.ravel(), w.repeat(8), y.reshape(-1), g.reshape(-1))
+        return y, g
+
+    y, g = of(u)
+    for degree in range(1, 9):
+        k = slice(degree**2 - 1, (degree + 1) ** 2 - 1)
+        expected = (2 * degree + 1) / (4 * np.pi) * legendre(u.T @ u, degree)
+        found = np.einsum("k,ka,kb->ab", weights(8)[k], y[k], y[k])
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * expected.max())
+        assert (abs(y[k]) <= bounds(8)[k, None]).all()
+    for axis in range(3):
+        step = np.zeros((3, 1))
+        step[axis] = 1.0
+        slope = derivative(lambda h, step=step: w @ of(u + h * step)[0], 1e-3)
+        np.testing.assert_allclose(slope, g[axis], rtol=0, atol=1e-9 * abs(g).max())
 
 
 def test_rotated_and_mirrored_neighbors_have_the_same_energies() -> None:

@@ -188,7 +188,7 @@ REFUSED = {
     ("pair_style nep", "pair_coeff 1 1 nep.txt O C"): "must be 'pair_coeff * * FILE ELEMENT...'",
     ("pair_style nep", "pair_coeff * * nep.txt O"): "1 elements for 2 atom types",
     ("pair_style nep", "pair_coeff * * nep.txt O N"): "has no element 'N'",
-    ("pair_style nep", "pair_coeff * * none O C"): "'none': no such file",
+    ("pair_style nep", "pair_coeff * * none O C"): "none': no such file",
     ("pair_style nep nep.txt", "pair_coeff * * other O C"): "with the file of pair_style",
     ("pair_style nep a b", ""): "in.nep:7: pair_style: wrong number of arguments",
 }
