@@ -80,14 +80,12 @@ def forces_by_jax(model: NEPModel, x, types) -> NDArray[np.float64]:
 
     others = ~np.eye(len(x), dtype=bool)
     with jax.enable_x64(True):
-        def energy(x):
-            total = 0.0
-            for i, own in enumerate(types):
-                d = x[others[i]] - x[i]
-                r = jax.numpy.sqrt((d * d).sum(axis=1))
-                total += energy_of(model, own, types[others[i]], d, r, jax.numpy)
-            return total
-        return -np.asarray(jax.grad(energy)(x))
+        def energy(x, i):
+            d = x[others[i]] - x[i]
+            r = jax.numpy.sqrt((d * d).sum(axis=1))
+            return energy_of(model, types[i], types[others[i]], d, r, jax.numpy)
+
+        return -np.sum([jax.grad(energy)(x, i) for i in range(len(x))], axis=0)
 
 
 def energy_of(model: NEPModel, own: int, kinds, d, r, xp=np):
@@ -133,12 +131,12 @@ def descriptor(model: NEPModel, own: int, kinds, d, r, xp):
         parts.append((2 * degree + 1) / (4 * pi) * xp.einsum("nj,nk,jk->n", g, g, p))
     for name, on in zip(FLAGS, model.flags, strict=True):
         if on:
-            parts.append(xp.stack([PRODUCTS[name](gn, *u.T) for gn in g]))
+            parts.append(PRODUCTS[name](g, *u.T))
     return xp.concatenate(parts)
 
 
 def sums(g, x, y, z) -> list[list]:
-    """Sums over neighbours of the harmonics of the degrees 1 to 4."""
+    """Sums over neighbours of the harmonics of the degrees 1 to 4, of each function."""
     powers = [1 + 0j + 0 * x, x + 1j * y]
     while len(powers) < 5:
         powers.append(powers[-1] * powers[1])
@@ -151,7 +149,7 @@ def sums(g, x, y, z) -> list[list]:
         [35 * z**4 - 30 * z**2 + 3, (7 * z**3 - 3 * z) * x, (7 * z**3 - 3 * z) * y,
          (7 * z**2 - 1) * re[2], (7 * z**2 - 1) * im[2], z * re[3], z * im[3], re[4], im[4]],
     ]  # fmt: skip
-    return [[(g * y).sum() for y in row] for row in rows]
+    return [[(g * y).sum(axis=1) for y in row] for row in rows]
 
 
 N = [sqrt(3 / (4 * pi)), sqrt(5 / (16 * pi)), sqrt(7 / (16 * pi)), sqrt(9 / (256 * pi))]
@@ -182,7 +180,8 @@ def q123(*at):
         20 * (b[1] * (c[3] * a[1] + c[4] * a[2]) + b[2] * (c[4] * a[1] - c[3] * a[2]))
         + 10 * b[0] * (c[3] * a[3] + c[4] * a[4])
         + 5 * (b[1] * (c[5] * a[3] + c[6] * a[4]) + b[2] * (c[6] * a[3] - c[5] * a[4]))
-        + 8 * b[0] * (c[1] * a[1] + c[2] * a[2]) + 2 * a[0] * (b[0] * c[0] + b[1] * c[1] + b[2] * c[2])
+        + 8 * b[0] * (c[1] * a[1] + c[2] * a[2])
+        + 2 * a[0] * (b[0] * c[0] + b[1] * c[1] + b[2] * c[2])
         + b[2] * c[2] * a[3] - b[1] * c[2] * a[4] - b[2] * c[1] * a[4] - b[1] * c[1] * a[3]
         - 4 * c[0] * (b[1] * a[1] + b[2] * a[2]))  # fmt: skip
 
