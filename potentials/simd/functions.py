@@ -18,9 +18,9 @@ def call_llvm(builder, name, vector, args):
     return builder.call(function, args)
 
 
-def has_avx512(context) -> bool:
-    """Whether code is made for a machine with AVX-512."""
-    return "+avx512f" in context.codegen().magic_tuple()[2].split(",")
+def has_feature(context, name: str) -> bool:
+    """Whether code is made for a machine with avx2, avx512f, ..."""
+    return f"+{name}" in context.codegen().magic_tuple()[2].split(",")
 
 
 @intrinsic
@@ -49,7 +49,7 @@ def root_and_inverse(typingctx, a):
 
     def codegen(context, builder, sig, args):
         x = args[0]
-        if not (has_avx512(context) and a.scalar == types.float64 and a.lanes == 8):
+        if not (has_feature(context, "avx512f") and a.scalar == types.float64 and a.lanes == 8):
             root = call_llvm(builder, "sqrt", a, args)
             one = ir.Constant(a.llvm, [1.0] * a.lanes)
             return context.make_tuple(builder, result, [root, builder.fdiv(one, root)])

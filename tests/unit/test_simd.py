@@ -7,6 +7,7 @@ import pytest
 from numba import njit
 
 from potentials import simd
+from potentials.simd import selection
 
 OPERATORS = {
     "add": operator.add,
@@ -298,12 +299,14 @@ def test_products_of_small_matrices(dtype: str) -> None:
     np.testing.assert_allclose(out[88:], inner, atol=50 * np.finfo(dtype).eps)
 
 
-@pytest.mark.parametrize("by_lanes", [False, True])
+@pytest.mark.parametrize("best", ["", "avx2", "avx512f"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_selected_lanes(dtype: str, by_lanes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packed and spread again, in the machine's way and in that of machines without AVX-512."""
-    if by_lanes:
-        monkeypatch.setattr("potentials.simd.selection.has_avx512", lambda context: False)
+def test_selected_lanes(dtype: str, best: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed and spread again, in the way of this machine and of those that can do less."""
+    here = selection.has_feature
+    monkeypatch.setattr(
+        selection, "has_feature", lambda context, name: name <= best and here(context, name)
+    )
 
     @njit
     def run(a, bits, packed, spread):
@@ -327,7 +330,7 @@ def test_selected_lanes(dtype: str, by_lanes: bool, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_root_and_inverse(dtype: str, by_division: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if by_division:
-        monkeypatch.setattr("potentials.simd.functions.has_avx512", lambda context: False)
+        monkeypatch.setattr("potentials.simd.functions.has_feature", lambda *asked: False)
 
     @njit
     def run(a, roots, inverses):
