@@ -16,7 +16,7 @@ import h5py
 import pytest
 from mpi4py import MPI
 
-import mdapp.trajectory
+import mdapp.text_file
 from mdapp.deck import build_deck
 from mdapp.simulation import Simulation
 from mdapp.storage.names import step_name
@@ -183,7 +183,7 @@ def test_a_failed_sync_fails_the_checkpoint_and_condemns_the_part(
     tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """fsync tells of a loss once: what it failed for is not vouched for by a later one."""
-    real, seen = mdapp.trajectory.note_output, []
+    real, seen = mdapp.text_file.note_output, []
 
     def once(fs, folder, name):
         seen.append(name)
@@ -191,7 +191,7 @@ def test_a_failed_sync_fails_the_checkpoint_and_condemns_the_part(
             raise OSError(5, os.strerror(5), str(folder / name))
         return real(fs, folder, name)
 
-    monkeypatch.setattr(mdapp.trajectory, "note_output", once)
+    monkeypatch.setattr(mdapp.text_file, "note_output", once)
     said = run(tmp_path)
     assert [line for line in said if "checkpoint of step 20 failed" in line and "a.dump" in line]
     assert [line for line in said if "cannot be synced" in line and "a.0001.dump" in line]
