@@ -91,7 +91,7 @@ class ExtxyzSource:
         self._header = f"{self.path}:{frame.line - 1}"
         self._columns = _Columns(self._header, frame.info.get("Properties", DEFAULT_PROPERTIES))
         self.charged = any(self._columns.has(name) for name in CHARGES)
-        box = _box(self._header, frame.info, boundary)
+        box = frame_box(self._header, frame.info, boundary)
         if species is None or box is None:
             found, lo, hi = self._survey()
             species = found if species is None else species
@@ -245,7 +245,7 @@ def _find(path: Path, index: int) -> Frame:
                 line += 1
                 continue
             natoms = _natoms(f"{path}:{line}", raw)
-            info = _pairs(f"{path}:{line + 1}", read_line(handle, path, line + 1))
+            info = frame_pairs(f"{path}:{line + 1}", read_line(handle, path, line + 1))
             kept.append(Frame(natoms, handle.tell(), line + 2, info))
             if seen == index:
                 return kept[0]
@@ -268,7 +268,7 @@ def _natoms(where: str, raw: str) -> int:
     return int(raw)
 
 
-def _pairs(where: str, raw: str) -> dict[str, str]:
+def frame_pairs(where: str, raw: str) -> dict[str, str]:
     """Split key=value pairs; a bare word is a flag, or part of a plain XYZ comment."""
     if not raw:
         raise InputError(f"{where}: the file ends before the comment line of the frame")
@@ -284,7 +284,7 @@ def _pairs(where: str, raw: str) -> dict[str, str]:
     return info
 
 
-def _box(where: str, info: dict[str, str], boundary: Sequence[bool] | None) -> Box | None:
+def frame_box(where: str, info: dict[str, str], boundary: Sequence[bool] | None) -> Box | None:
     """Box of a frame, None if it has no lattice."""
     periodic = _pbc(where, info["pbc"]) if "pbc" in info else None
     if "Lattice" not in info:

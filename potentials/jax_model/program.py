@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 from potentials.base import KernelError
 
 try:
-    from jax import enable_x64
+    from jax import enable_x64 as enable_x64
 except ImportError:                       # where it was before
-    from jax.experimental import enable_x64
+    from jax.experimental import enable_x64 as enable_x64
 
 LANES = 8                   # rooms and batches are multiples of it
 BATCH_NEIGHBORS = 2048      # of a batch; more leave the caches, fewer do not pay for the call

@@ -1,0 +1,1 @@
+"""Fitting machine-learned potentials to energies and forces; see README.md."""
