@@ -63,7 +63,7 @@ class NEPKernel:
 
         def work(k: int) -> tuple[float, int]:
             rows = pairs.rows[k]
-            room = int(np.diff(rows.start).max(initial=0)) + 1
+            room = int(np.diff(rows.start).max(initial=0)) + LANES
             scratch = self._scratch[k]
             if scratch is None or scratch.near.shape[1] < room:
                 scratch = self._scratch[k] = self._memory(room + room // 8)
@@ -116,7 +116,7 @@ class NEPKernel:
         in_sums = m.nangular * harmonics
         dim, neurons = (-(-n // LANES) * LANES for n in (m.dim, m.neurons))
         return Scratch(
-            near=np.zeros((2 * t, room), np.int32), vectors=np.zeros((3, 2 * t * room), real),
+            near=np.zeros((2 * t, room), np.int32), lanes=np.arange(LANES, dtype=np.float64),
             filled=np.zeros((LANES, 2 * t), np.int64), begin=np.zeros((LANES, 2 * t + 1), np.int64),
             partner=np.zeros((LANES, registers * LANES), np.int32),
             kept=np.zeros((LANES, registers * FIELDS * LANES), real),

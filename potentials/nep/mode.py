@@ -126,6 +126,14 @@ def narrowed(mode):
 
 
 @variant
+def in_real(mode):
+    """Numbers in double precision as those of the arithmetic."""
+    if mode.single:
+        return lambda mode, v: simd.as_float32(v)
+    return lambda mode, v: v
+
+
+@variant
 def widened(mode):
     """Numbers of the arithmetic in double precision."""
     if mode.single:

@@ -25,13 +25,11 @@ from potentials.nep.mode import (
     BLOCK,
     add_product,
     add_products,
-    add_virial,
     harmonics_of,
-    rounded,
+    in_real,
 )
-from potentials.nep.zbl import repulsion
 from potentials.static import INLINED, variant
-from potentials.sums import keep_largest, real_of, summand
+from potentials.sums import real_of
 from potentials.vector_math import like, polynomial
 
 FIELDS = 8                # kept of a neighbour: direction, r, 1/r, t, fc, fc'
@@ -54,7 +52,7 @@ class Scratch(NamedTuple):
     Attributes
     ----------
     near : (2T, room) int32, atoms in their bins
-    vectors : (3, 2T * room) real, to them
+    lanes : (8,) float64, 0 to 7
     filled : (8, 2T) int64, of each bin of each of the eight
     begin : (8, 2T + 1) int64, registers at which bins begin
     partner : (8, registers * 8) int32, atoms
@@ -75,7 +73,7 @@ class Scratch(NamedTuple):
     """
 
     near: NDArray[np.int32]
-    vectors: NDArray[Any]
+    lanes: NDArray[np.float64]
     filled: NDArray[np.int64]
     begin: NDArray[np.int64]
     partner: NDArray[np.int32]
@@ -109,105 +107,66 @@ def quarter_wave(mode):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pack(mode, asked, m, x, type_, i, own, a, neighbors, begin, end, s, per_unit, f, w_out):
-    """Put the neighbours of atom i, the a-th of eight, into bins, and do what is ZBL's.
+def pack(m, x, type_, i, own, a, neighbors, begin, end, s):
+    """Put the neighbours of atom i, the a-th of eight, into bins.
 
-    Returns the largest component of a force.
+    Only their numbers: three more stores for each cost more than fetching positions once again.
     """
-    ntypes, room = m.ranges2.shape[0], s.near.shape[1]
-    count, near = s.filled[a], s.near
-    vx, vy, vz = s.vectors[0], s.vectors[1], s.vectors[2]
+    ntypes, count, near = np.uint64(m.ranges2.shape[0]), s.filled[a], s.near
     ranges2 = m.ranges2[own]
     count[:] = 0
     xi, yi, zi = x[i, 0], x[i, 1], x[i, 2]
-    energy, largest = 0.0, 0.0
     for c in range(np.uint64(begin), np.uint64(end)):
         j = np.uint64(neighbors[c])
         dx, dy, dz = x[j, 0] - xi, x[j, 1] - yi, x[j, 2] - zi
         d2 = dx * dx + dy * dy + dz * dz
         kind = np.uint64(type_[j])
-        b = kind + np.uint64(d2 >= ranges2[kind, 1]) * np.uint64(ntypes)
-        n = np.uint64(count[b])
-        near[b, n] = np.int32(j)
-        at = b * np.uint64(room) + n
-        vx[at], vy[at], vz[at] = real_of(mode, dx), real_of(mode, dy), real_of(mode, dz)
+        b = kind + np.uint64(d2 >= ranges2[kind, 1]) * ntypes
+        near[b, np.uint64(count[b])] = np.int32(j)
         count[b] += np.int64(d2 < ranges2[kind, 0])
-        if d2 < ranges2[kind, 2]:
-            share, force = push_apart(mode, asked, m.zbl[own, kind], np.sqrt(d2), dx, dy, dz, i, j,
-                                      per_unit, f, w_out)
-            energy += share
-            largest = max(largest, force)
-    s.repulsion[a] = energy
-    return largest
-
-
-@njit(**INLINED)
-def push_apart(mode, asked, c, r, dx, dy, dz, i, j, per_unit, f, w_out):
-    """Half of the repulsion of two nuclei: its energy, and the largest component of its force."""
-    energy, slope = repulsion(c, r)
-    per = 0.5 * slope / r
-    gx, gy, gz = per * dx, per * dy, per * dz
-    hx, hy, hz = (summand(mode, gx, per_unit), summand(mode, gy, per_unit),
-                  summand(mode, gz, per_unit))
-    f[i, 0] += hx
-    f[i, 1] += hy
-    f[i, 2] += hz
-    f[j, 0] -= hx
-    f[j, 1] -= hy
-    f[j, 2] -= hz
-    add_virial(asked, w_out, j, dx, dy, dz, gx, gy, gz, per_unit)
-    return rounded(mode, 0.5 * energy), keep_largest(mode, 0.0, gx, gy, gz)
-
-
-@njit(**INLINED)
-def fill_up(s, a, b):
-    """Put neighbours out of reach behind those of a bin, up to a multiple of eight."""
-    room, n = s.near.shape[1], s.filled[a, b]
-    for q in range(n, (n + LANES - 1) // LANES * LANES):
-        s.near[b, q] = -1
-        s.vectors[0, b * room + q] = 0.0
-        s.vectors[1, b * room + q] = 0.0
-        s.vectors[2, b * room + q] = FAR
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def describe(mode, m, own, a, s):
-    """Sums over the neighbours of the a-th atom, which have been put in bins."""
-    ntypes, room = m.ranges2.shape[0], s.near.shape[1]
-    nsums = len(s.sums) // LANES
+def describe(mode, m, x, i, own, a, s):
+    """Sums over the neighbours of atom i, the a-th of eight, which have been put in bins."""
+    ntypes, nsums = m.ranges2.shape[0], len(s.sums) // LANES
     s.radial_sums[a * ntypes * m.kradial * LANES:(a + 1) * ntypes * m.kradial * LANES] = 0.0
     s.sums[a * nsums:(a + 1) * nsums] = 0.0
     partner, group = s.partner[a], np.int64(0)
     for b in range(2 * ntypes):
         s.begin[a, b] = group
-        fill_up(s, a, b)
-        kind = b % ntypes
-        for q in range(0, s.filled[a, b], LANES):
-            for lane in range(LANES):
-                partner[group * LANES + lane] = s.near[b, q + lane]
-            x, y, z, r = place(s, a, b * room + q, group)
+        near, n, kind = s.near[b], s.filled[a, b], b % ntypes
+        near[n:n + LANES] = i                             # any atom that is there
+        for q in range(0, n, LANES):
+            atoms = simd.load(near, q, LANES)
+            simd.store(partner, group * LANES, atoms)
+            ux, uy, uz, r = place(mode, x, i, atoms, n - q, a, group, s)
             radial_terms(mode, m, own, kind, a, group, r, s)
             if b < ntypes:
-                angular_terms(mode, m, own, kind, a, group, x, y, z, r, s)
+                angular_terms(mode, m, own, kind, a, group, ux, uy, uz, r, s)
             group += 1
     s.begin[a, 2 * ntypes] = group
 
 
 @njit(**INLINED)
-def place(s, a, at, group):
-    """Directions and distances of eight neighbours, kept for the forces."""
-    x, y, z = (simd.load(s.vectors[0], at, LANES), simd.load(s.vectors[1], at, LANES),
-               simd.load(s.vectors[2], at, LANES))
-    r = simd.sqrt(simd.fma(x, x, simd.fma(y, y, z * z)))
+def place(mode, x, i, atoms, left, a, group, s):
+    """Directions and distances of eight neighbours, kept for the forces; FAR beyond the `left`."""
+    px, py, pz = simd.lookup(x, atoms * 3, 3)
+    is_there = simd.load(s.lanes, 0, LANES) < np.float64(left)
+    px, py, pz = (simd.where(is_there, px - x[i, 0], like(px, FAR)),
+                  simd.where(is_there, py - x[i, 1], like(py, 0.0)),
+                  simd.where(is_there, pz - x[i, 2], like(pz, 0.0)))
+    ux, uy, uz = in_real(mode, px), in_real(mode, py), in_real(mode, pz)
+    r = simd.sqrt(simd.fma(ux, ux, simd.fma(uy, uy, uz * uz)))
     ir = 1.0 / r
-    x, y, z = x * ir, y * ir, z * ir
+    ux, uy, uz = ux * ir, uy * ir, uz * ir
     kept, k = s.kept[a], group * FIELDS * LANES
-    simd.store(kept, k, x)
-    simd.store(kept, k + LANES, y)
-    simd.store(kept, k + 2 * LANES, z)
+    simd.store(kept, k, ux)
+    simd.store(kept, k + LANES, uy)
+    simd.store(kept, k + 2 * LANES, uz)
     simd.store(kept, k + 3 * LANES, r)
     simd.store(kept, k + 4 * LANES, ir)
-    return x, y, z, r
+    return ux, uy, uz, r
 
 
 @njit(**INLINED)

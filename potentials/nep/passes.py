@@ -17,9 +17,10 @@ from numba import njit
 
 from potentials import simd
 from potentials.nep.harmonics import LANES
-from potentials.nep.mode import BLOCK, add_virial, pull_of, widened
+from potentials.nep.mode import BLOCK, add_virial, pull_of, rounded, widened
 from potentials.nep.neighborhood import FIELDS, describe, pack
 from potentials.nep.network import energies
+from potentials.nep.zbl import repulsion
 from potentials.static import INLINED
 from potentials.sums import keep_largest, real_of, summand, zero_sum
 from potentials.vector_math import like
@@ -115,6 +116,45 @@ def forces(mode, asked, m, own, i, lane, s, per_unit, f, w_out):
     return largest
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def push_apart(mode, asked, m, own, i, lane, s, per_unit, f, w_out):
+    """Add ZBL's forces on atom i, in a lane, and its neighbours, and keep its energy.
+
+    Returns the largest component.
+    """
+    ntypes, energy, largest = m.ranges2.shape[0], 0.0, 0.0
+    kept, partner = s.kept[lane], s.partner[lane]
+    for b in range(2 * ntypes):
+        c = m.zbl[own, b % ntypes]
+        if c[1] == 0.0:
+            continue
+        for group in range(s.begin[lane, b], s.begin[lane, b + 1]):
+            k = group * FIELDS * LANES
+            if not simd.any_lane(simd.load(kept, k + 3 * LANES, LANES) < real_of(mode, c[1])):
+                continue
+            for q in range(LANES):
+                r = np.float64(kept[k + 3 * LANES + q])
+                if r >= c[1]:
+                    continue
+                share, slope = repulsion(c, r)
+                energy += rounded(mode, 0.5 * share)
+                j = np.uint64(partner[group * LANES + q])
+                fx, fy, fz = (0.5 * slope * kept[k + q], 0.5 * slope * kept[k + LANES + q],
+                              0.5 * slope * kept[k + 2 * LANES + q])
+                largest = keep_largest(mode, largest, fx, fy, fz)
+                hx, hy, hz = (summand(mode, fx, per_unit), summand(mode, fy, per_unit),
+                              summand(mode, fz, per_unit))
+                f[i, 0] += hx
+                f[i, 1] += hy
+                f[i, 2] += hz
+                f[j, 0] -= hx
+                f[j, 1] -= hy
+                f[j, 2] -= hz
+                push_virial(asked, w_out, j, kept, k + q, fx, fy, fz, per_unit)
+    s.repulsion[lane] = energy
+    return largest
+
+
 @njit(**INLINED)
 def push_virial(asked, w_out, j, kept, at, fx, fy, fz, per_unit):
     """What the force on a neighbour does to the virial."""
@@ -148,10 +188,10 @@ def chunk_pass(mode, asked, m, x, type_, slot_atom, first, start, neighbors, per
             i = slot_atom[first + k]
             if i >= 0 and type_[i] == own:
                 atoms[n] = i
-                largest = max(largest, pack(mode, asked, m, x, type_, i, own, n, neighbors,
-                                            start[k], start[k + 1], s, per_unit, f, w_out))
+                pack(m, x, type_, i, own, n, neighbors, start[k], start[k + 1], s)
                 most = max(most, s.filled[n].sum())
-                describe(mode, m, own, n, s)
+                describe(mode, m, x, i, own, n, s)
+                largest = max(largest, push_apart(mode, asked, m, own, i, n, s, per_unit, f, w_out))
                 n += 1
             if n == LANES or (n and k == len(start) - 2):
                 energies(mode, m, own, s)

@@ -34,7 +34,7 @@ class Tables(NamedTuple):
 
     Attributes
     ----------
-    ranges2 : (T, T, 3) float64, squares of the radial and angular cutoff and of the range of ZBL
+    ranges2 : (T, T, 2) float64, squares of the distances of neighbours, and of angular ones
     cutoffs : (T, T, 2) real, radial and angular
     nradial, nangular : functions
     kradial, kangular : basis functions
@@ -105,8 +105,9 @@ def tables_of(model: NEPModel, rows: Sequence[int], real: type) -> Tables:
     largest = abs(model.c_angular[:, :, chosen][..., chosen]).sum(axis=1).max(axis=-1)
     limits = largest.T[:, :, None] * bounds(model.l_max) + 1e-30
     return Tables(
-        reach**2, reach[..., :2].astype(real), nradial, nangular, model.basis_size[0] + 1,
-        model.basis_size[1] + 1, _flat(series[0].transpose(3, 4, 0, 1, 2), real, 5),
+        np.stack([reach.max(axis=-1), reach[..., 1]], axis=-1)**2, reach[..., :2].astype(real),
+        nradial, nangular, model.basis_size[0] + 1, model.basis_size[1] + 1,
+        _flat(series[0].transpose(3, 4, 0, 1, 2), real, 5),
         _flat(_blocks(series[1]), real), weights(model.l_max).astype(real), quartic, cubic, groups,
         factors.astype(real), places, model.dim, model.neurons,
         np.array([0 if shared else row for row in chosen]), _flat(forward, real),
