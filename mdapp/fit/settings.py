@@ -51,9 +51,9 @@ class DeepPotentialShape:
     smooth: float = setting(2.0, "where the weight begins to fall, in A", 0.0, 20.0)
     sel: tuple[int, ...] | None = setting(None, "slots of each type; none: 1.2 times what is there",
                                           0, 10000)
-    embedding: tuple[int, ...] = setting((8, 16, 32), "widths of the embedding", 1, 1000)
+    embedding: tuple[int, ...] = setting((8, 16), "widths of the embedding", 1, 1000)
     axis: int = setting(4, "columns of the descriptor", 1, 1000)
-    fitting: tuple[int, ...] = setting((32, 32, 32), "widths of the fitting network", 1, 1000)
+    fitting: tuple[int, ...] = setting((24, 24, 24), "widths of the fitting network", 1, 1000)
 
 
 @dataclass(frozen=True)
