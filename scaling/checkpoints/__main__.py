@@ -30,12 +30,12 @@ from mdapp.cli.command import run_command
 from mdapp.cli.output import text_stream, write_json
 from mdapp.errors import InputError
 from mdapp.parallel.launcher import mpirun_command, mpirun_environment, read_launch
+from mdapp.perf.environment import read_environment
+from mdapp.perf.statistics import spread
 from scaling.checkpoints.bench import Bench
 from scaling.checkpoints.overlap import eta, measure_overlap
 from scaling.checkpoints.plain import layouts
 from scaling.checkpoints.reads_writes import measure_reads, measure_writes
-from scaling.environment import read_environment
-from scaling.statistics import spread
 
 SCHEMA, VERSION = "mdapp.checkpoints", 2
 OTHERS = "sharded, other owners"

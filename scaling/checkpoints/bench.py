@@ -11,7 +11,7 @@ from typing import Any
 
 from mpi4py import MPI
 
-from scaling.statistics import Interval, paired_ratio
+from mdapp.perf.statistics import Interval, paired_ratio
 
 Samples = dict[str, list[float]]
 

@@ -15,7 +15,7 @@ from typer.main import get_command
 from mdapp.cli.command import run_command
 from mdapp.cli.output import text_stream, write_json
 from mdapp.errors import InputError
-from scaling.environment import Environment, read_environment
+from mdapp.perf.environment import Environment, read_environment
 from scaling.peers import codes, problems, tables
 from scaling.peers.base import Code, Problem
 from scaling.peers.ours import Mdapp

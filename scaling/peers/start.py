@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mdapp.errors import RunError
+from mdapp.perf.statistics import Spread, spread
 from scaling.peers.base import Point
 from scaling.peers.runner import Run, Runner
-from scaling.statistics import Spread, spread
 
 
 @dataclass(frozen=True)

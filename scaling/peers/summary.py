@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mdapp.perf.statistics import Interval, Spread, paired_ratio, spread
 from scaling.peers.base import Point
 from scaling.peers.runner import Run
-from scaling.statistics import Interval, Spread, paired_ratio, spread
 
 FOREIGN_LIMIT = 0.02
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from mdapp.perf.statistics import Interval, Spread
 from scaling.peers.base import Problem
 from scaling.peers.start import Start
 from scaling.peers.summary import Figures, Relation
-from scaling.statistics import Interval, Spread
 
 
 @dataclass(frozen=True)

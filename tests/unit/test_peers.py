@@ -15,7 +15,8 @@ import pytest
 
 from mdapp.errors import InputError, RunError
 from mdapp.lammps_script import load_script
-from scaling.environment import cpu_name, read_environment
+from mdapp.perf.environment import cpu_name, read_environment
+from mdapp.perf.statistics import paired_ratio, spread
 from scaling.peers import __main__ as program
 from scaling.peers import codes, problems, tables
 from scaling.peers.base import Job, Measured, Point, Problem, Variant
@@ -36,7 +37,6 @@ from scaling.peers.registry import (
 from scaling.peers.runner import Run, Runner, busy_seconds, pinned
 from scaling.peers.study import choose_steps, points_of
 from scaling.peers.summary import efficiencies, figures, flatness, list_us
-from scaling.statistics import paired_ratio, spread
 
 # Log of LAMMPS 22Jul2025 (update 4) on two ranks, with the styles of OPT, shortened.
 LOG = """\

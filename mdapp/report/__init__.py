@@ -1,0 +1,1 @@
+"""What a command found out, for people and for machines: one layer that all of them share."""
