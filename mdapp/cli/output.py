@@ -5,7 +5,6 @@ can be told apart by a pipe.
 """
 
 import json
-import math
 import os
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mdapp.parallel.launcher import read_launch
+from mdapp.report.plain import finite
 
 
 def text_stream(json_target: str | None) -> TextIO:
@@ -60,7 +60,7 @@ def write_json(target: str, schema: str, version: int, body: Mapping[str, Any]) 
         The file cannot be written.
     """
     document = {"schema": schema, "version": version, **body}
-    text = json.dumps(_finite(document), indent=2, allow_nan=False) + "\n"
+    text = json.dumps(finite(document), indent=2, allow_nan=False) + "\n"
     if target == "-":
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -79,14 +79,3 @@ def check_json_target(target: str | None) -> None:
     if target not in (None, "-"):
         with Path(str(target)).open("a", encoding="utf-8"):
             pass
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity; what is not a number becomes null."""
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

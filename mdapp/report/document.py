@@ -128,6 +128,7 @@ class Report:
     sections : what was found
     environment : machine, software, command line: plain values, nested at most twice
     data : the command's own JSON body (plain values), written beside the tables
+    suite : name of the JUnit test suite; default the schema
     """
 
     schema: str
@@ -137,6 +138,7 @@ class Report:
     sections: Sequence[Section]
     environment: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    suite: str = ""
 
     def tables(self) -> list[Table]:
         """Every table, in order."""
