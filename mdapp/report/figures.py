@@ -16,7 +16,7 @@ from __future__ import annotations
 import io
 import re
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mdapp.report.document import Plot
 
@@ -61,7 +61,7 @@ def style() -> AbstractContextManager[None]:
     from cycler import cycler
     from matplotlib import rc_context
 
-    settings = {
+    settings: Any = {
         "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
         "axes.edgecolor": MUTED, "axes.labelcolor": INK, "text.color": INK, "axes.titlecolor": INK,
         "xtick.color": MUTED, "ytick.color": MUTED,
@@ -73,9 +73,9 @@ def style() -> AbstractContextManager[None]:
         "legend.frameon": False, "legend.fontsize": "small",
         "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 11.0,
         "mathtext.fontset": "dejavusans", "axes.formatter.useoffset": False,
-        "svg.fonttype": "none", "path.simplify": True,
+        "svg.fonttype": "none",
     }  # fmt: skip
-    return rc_context({**settings, "axes.unicode_minus": True})
+    return rc_context(settings)
 
 
 def _drawn(plot: Plot) -> Figure:
