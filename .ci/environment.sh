@@ -144,6 +144,17 @@ tracer() {
     command -v strace >/dev/null || loud "strace not found: tests/faults/test_strace.py is skipped"
 }
 
+# Pages of reports are opened in a browser; without one those tests are skipped.
+browser() {
+    local name
+    for name in chromium chromium-browser google-chrome chrome; do
+        if command -v "$name" >/dev/null; then return; fi
+    done
+    if can_apt; then apt_install chromium || true; fi
+    command -v chromium >/dev/null \
+        || loud "chromium not found: tests that open pages of reports are skipped"
+}
+
 full_stack() {
     system_stack && install_mpi4py && install_parallel_h5py
 }
@@ -172,6 +183,7 @@ full)
     pip_install --only-binary=:all: numpy Cython pkgconfig "setuptools>=77" packaging wheel
     full_stack || embedded_stack
     tracer
+    browser
     pip_install --no-build-isolation -e "$root[jax,ase,yaml,test,dev]"
     ;;
 floors)

@@ -1,4 +1,4 @@
-"""Tiers by folder, and `mpirun` for tests that need ranks.
+"""Tiers by folder, `mpirun` for tests that need ranks, and `page` for those that need a browser.
 
 `mdapp` is imported first: it decides thread counts and the folder of compiled kernels before
 numpy and numba are loaded, in the tests as in a run.
@@ -7,7 +7,7 @@ numpy and numba are loaded, in the tests as in a run.
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import mdapp  # noqa: F401  isort: skip
@@ -16,6 +16,7 @@ import pytest
 
 from mdapp.parallel.bounded import Finished, run_bounded
 from mdapp.parallel.launcher import mpirun_command, mpirun_environment
+from tests.cli.chromium import Chromium, Opened, find_chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 TIERS = ("unit", "conformance", "physics", "mpi", "restart", "faults", "cli")
@@ -76,6 +77,24 @@ def mpirun(tmp_path: Path, mpirun_command_of: Callable[[int], list[str]]) -> Mpi
         return _finished(run_bounded(command, timeout, _python_environment(env), tmp_path), timeout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """One headless browser for all tests that open pages."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip("needs Chromium (Debian/Ubuntu: apt install chromium)")
+    browser = Chromium(program, tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page(chromium: Chromium) -> Iterator[Callable[..., Opened]]:
+    """`page(path, size=DESKTOP, dark=False)` opens an HTML file in a real browser."""
+    yield chromium.open
+    chromium.close_tabs()
 
 
 def _finished(end: Finished, timeout: float) -> Finished:

@@ -91,7 +91,8 @@ def _checks(checks: Sequence[Check]) -> dict[str, Any]:
             "title": clean(category) or "checks", "tally": tally(members),
             "rows": [{"id": anchor(c.name), "name": clean(c.name), "status": c.status,
                       "sign": SIGNS[c.status], "grade": c.grade, "measure": measure(c),
-                      "seconds": f"{c.seconds:.2g}", "message": clean(c.message),
+                      "seconds": f"{c.seconds:.2g}" if c.seconds else "",
+                      "message": clean(c.message),
                       "details": [clean(line) for line in c.details]} for c in members],
         })  # fmt: skip
     return {"kind": "checks", "groups": groups}

@@ -64,11 +64,11 @@ def section_lines(section: Section) -> list[str]:
 
 
 def block_lines(blocks: Sequence[Block]) -> list[str]:
-    """Tables and notes; a picture leaves no trace."""
+    """Tables and notes; a picture leaves no trace, and warnings have been said."""
     lines = []
     for block in blocks:
         if isinstance(block, Note):
-            lines.append(wrapped(f"{block.level}: {block.text}"))
+            lines += [] if block.level == "warning" else [wrapped(block.text)]
         elif isinstance(block, Table):
             if block.caption:
                 lines.append(wrapped(block.caption))
