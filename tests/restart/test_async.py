@@ -14,13 +14,13 @@ import mdapp.checkpoint_levels
 from mdapp.deck import build_deck
 from mdapp.errors import InputError
 from mdapp.simulation import Simulation
-from mdapp.storage.background import Cancelled, Pace
 from mdapp.storage.manifest import decode
 from mdapp.storage.metrics import Outcome
 from mdapp.storage.names import MANIFEST, METRICS, step_name
 from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.state import STANDARD
 from mdapp.storage.store import CheckpointStore
+from mdapp.storage.writer_thread import Cancelled, Pace
 from tests.faults.in_thread import ForWriters
 from tests.restart.stored import changed, make_state, owner_of, quick_folder, same_atoms
 

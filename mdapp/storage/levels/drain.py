@@ -4,7 +4,7 @@ The result is an ordinary checkpoint of the folder `checkpoint.dir`, published b
 (draft, files opened before there is data, fsync, manifest last, one rename), so that whoever reads
 it need not know of levels. Each rank copies files of its own node, block by block, each checked on
 the way, in a thread that calls neither MPI nor HDF5. As in the asynchronous mode ranks agree only
-at poll steps, about what was true at the one before:
+at poll steps (`mdapp.storage.stages`):
 
     copy       all ranks: blocks, tables, fsync
     publish    rank 0: manifest, rename, LATEST, retention
@@ -15,14 +15,13 @@ A drain that fails costs nothing but its own set: the run goes on, the next one 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mdapp.storage import stages
 from mdapp.storage.admission import make_room
 from mdapp.storage.attempt import Place
-from mdapp.storage.background import ABANDON_S, Pace, Task
 from mdapp.storage.catalogue import read_manifest
 from mdapp.storage.consensus import on_root
 from mdapp.storage.container import Container, create_container
@@ -38,7 +37,7 @@ from mdapp.storage.metrics import gbytes_per_s
 from mdapp.storage.names import aside_name, shard_path, step_name
 from mdapp.storage.publish import make_draft, publish_draft, remove_draft, seal_draft, write_latest
 from mdapp.storage.retention import retain
-from mdapp.storage.triggers import WriterState
+from mdapp.storage.writer_thread import Pace
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class OneFile:
 
 
 @dataclass
-class Flight:
+class Flight(stages.Flight):
     """A drain on its way.
 
     Attributes
@@ -81,10 +80,6 @@ class Flight:
     draft : on the parallel file system
     files : what this rank copies
     before : files, atoms and ranks of the nodes before this one
-    pace : of the writer
-    then : what follows the stage, on all ranks
-    task : of this rank in this stage, None if it has none
-    fresh : whether the stage began after the last poll step
     began, window_s, stall_s : when; how long this rank copied; how long the run stood still
     """
 
@@ -92,19 +87,15 @@ class Flight:
     step: int
     source: Path
     draft: Path
-    pace: Pace
     began: float
     manifest: Manifest | None = None
     files: list[OneFile] = field(default_factory=list)
     before: tuple[int, int, int] = (0, 0, 0)
-    then: Callable[[Flight], Drained | None] | None = None
-    task: Task | None = None
-    fresh: bool = True
     window_s: float = 0.0
     stall_s: float = 0.0
 
 
-class Drain:
+class Drain(stages.Stages[Flight, Drained]):
     """Drains one set at a time; every method is collective but `status` and `abandon`.
 
     Parameters
@@ -115,9 +106,9 @@ class Drain:
     """
 
     def __init__(self, nodes: Nodes, place: Place, lock: DirectoryLock):
-        self._nodes, self._place, self._lock = nodes, place, lock
+        super().__init__(place)
+        self._nodes, self._lock = nodes, lock
         self._comm, self._fs, self._directory = place.comm, place.fs, place.directory
-        self._flight: Flight | None = None
 
     @property
     def step(self) -> int | None:
@@ -129,21 +120,13 @@ class Drain:
         """Whether all is copied and only its name is missing."""
         return self._flight is not None and self._flight.then == self._published
 
-    def status(self) -> WriterState:
-        """What the writer of this rank does."""
-        task = None if self._flight is None else self._flight.task
-        if task is None:
-            return WriterState()
-        # In this order: a task that ends in between is reported as it ended.
-        busy = task.busy
-        return WriterState(busy, task.failure is not None)
-
     def begin(self, facts: SetFacts, step: int, source: Path) -> Drained | None:
         """Begin to drain a set whose part lies in `source`; what became of it if it failed."""
         assert self._flight is None
         draft = self._directory / aside_name(".tmp", step, facts.uuid)
         pace = Pace(self._place.options.max_write_bandwidth)
-        flight = self._flight = Flight(facts, step, source, draft, pace, time.perf_counter())
+        flight = self._flight = Flight(
+            facts, step, source, draft, time.perf_counter(), pace=pace)
         try:
             self._prepare(flight)
         except CheckpointError as error:
@@ -151,35 +134,6 @@ class Drain:
         self._launch(flight, lambda: self._copy(flight), "copying", self._copied)
         flight.stall_s += time.perf_counter() - flight.began
         return None
-
-    def poll(self, busy: bool, failed: bool) -> Drained | None:
-        """Go on, if all ranks are through with a stage; what became of it after the last one.
-
-        Parameters
-        ----------
-        busy, failed
-            Of any rank, as the last poll step found them.
-        """
-        flight = self._flight
-        if flight is None:
-            return None
-        if flight.fresh:
-            flight.fresh = False
-            return None
-        if failed:
-            flight.pace.cancel()
-        return None if busy else self._advance(flight)
-
-    def finish(self) -> Drained:
-        """Wait for the set in flight."""
-        while True:
-            flight = self._flight
-            assert flight is not None
-            if flight.task is not None:
-                flight.task.join()      # it has a watchdog
-            drained = self._advance(flight)
-            if drained is not None:
-                return drained
 
     def cancel(self) -> None:
         """Give up the set in flight and remove what there is of it."""
@@ -190,17 +144,10 @@ class Drain:
                 flight.task.join()
             self._discard(flight)
 
-    def abandon(self) -> None:
-        """Leave the set in flight as a draft, which the next start removes."""
-        flight, self._flight = self._flight, None
-        if flight is not None:
-            flight.pace.cancel()
-            if flight.task is not None:
-                flight.task.join(ABANDON_S)
-
     # --- before the writers begin ---------------------------------------------------------------
 
-    def _what(self, flight: Flight) -> str:
+    @staticmethod
+    def _what(flight: Flight) -> str:
         return f"drain of step {flight.step}"
 
     def _prepare(self, flight: Flight) -> None:
@@ -239,15 +186,6 @@ class Drain:
 
     # --- stages ---------------------------------------------------------------------------------
 
-    def _launch(
-        self, flight: Flight, work: Callable[[], Any] | None, doing: str,
-        then: Callable[[Flight], Drained | None],
-    ) -> None:  # fmt: skip
-        options = self._place.options
-        what = f"{self._what(flight)}: {doing}"
-        flight.task = work and Task(work, what, options.io_timeout_s, options.writer_cpus)
-        flight.then, flight.fresh = then, True
-
     def _copy(self, flight: Flight) -> list[FileEntry]:
         """In the writer's thread: copy this rank's files; returns their entries."""
         assert flight.manifest is not None
@@ -274,7 +212,7 @@ class Drain:
                 if flight.task is not None and flight.task.failure is not None:
                     raise flight.task.failure
             assert flight.then is not None
-            drained = flight.then(flight)
+            drained: Drained | None = flight.then(flight)
         except CheckpointError as error:
             return self._failed(flight, error)
         flight.stall_s += time.perf_counter() - began
