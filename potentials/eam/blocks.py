@@ -5,40 +5,11 @@ Precisions, masks and deterministic sums are those of pair/loop.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from numba import njit, types
+from numba import njit
 
 from potentials import simd
 from potentials.pair.loop import difference, row
-from potentials.static import INLINED, Static
-
-
-@dataclass(frozen=True)
-class Mode(Static):
-    """The constants that the passes are compiled for.
-
-    Attributes
-    ----------
-    single : coordinates in fixed point, pair arithmetic in single precision
-    single_sums : sums over the pairs of an atom too
-    many_types : rows of tables are looked up by the types of a pair
-    want : value of a Want
-    deterministic : sums of integers
-    exact : only pairs that the list's masks allow
-    """
-
-    single: bool
-    single_sums: bool
-    many_types: bool
-    want: int
-    deterministic: bool
-    exact: bool
-
-    @property
-    def real(self) -> types.Float:
-        """Type of the pair arithmetic."""
-        return types.float32 if self.single else types.float64
+from potentials.static import INLINED
 
 
 @njit(**INLINED)

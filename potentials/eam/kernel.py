@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentials.base import Exchange, ForceRangeError, PairList, Result, Want
-from potentials.eam.blocks import Mode
 from potentials.eam.density_pass import density_pass
 from potentials.eam.embedding import by_slots, embed
 from potentials.eam.force_pass import force_pass
 from potentials.eam.tables import Tables, aligned, room
 from potentials.pair.kernel import POSITION_BITS, unpack, unpack_forces
-from potentials.pair.loop import LANES, RANGE_BITS
+from potentials.pair.loop import LANES, RANGE_BITS, ClusterMode
 
 DENSITY_BITS = 48         # deterministic densities are multiples of 2^-48 of the largest in the ...
 GRID_BITS = 36            # ... table, forces, energies and virials of 2^-36 of their units
@@ -54,8 +53,8 @@ class EAMKernel:
         if self.deterministic and want is Want.TOTALS:
             want = Want.PER_ATOM          # the engine makes exact totals of the atoms' shares
         many_types, per_atom = bool(self.ntypes > 1), want is Want.PER_ATOM
-        mode = Mode(self.single, self.single_sums, many_types, want.value, self.deterministic,
-                    pairs.exact)
+        mode = ClusterMode(self.single, self.single_sums, many_types, want.value,
+                           self.deterministic, pairs.exact)
         unit = 2.0 ** (np.floor(np.log2(pairs.reach)) - POSITION_BITS) if self.single else 1.0
         packed = pairs.fixed_coordinates(x, unit) if self.single else pairs.coordinates(x)
         slot_types = pairs.types(type_) if many_types else pairs.slot_atom

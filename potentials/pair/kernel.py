@@ -103,8 +103,8 @@ class PairKernel:
         per_atom = want is Want.PER_ATOM
         energies = np.zeros(4 * pairs.nowned if per_atom else 1, self.sum_type)
         virials = np.zeros(24 * pairs.nowned if per_atom else 6, self.sum_type)
-        mode = Mode(self.formula, self.ncoefficients, self.single, self.single_sums,
-                    self.ntypes > 1, want.value, self.deterministic, pairs.exact, self.charged)
+        mode = Mode(self.single, self.single_sums, self.ntypes > 1, want.value, self.deterministic,
+                    pairs.exact, self.formula, self.ncoefficients, self.charged)
         slot_charges = self.slot_charges(pairs)
         grid, energy_grid = 1.0, 1.0
         force_unit, energy_unit, virial_unit = self.unit, 1.0, self.unit**2

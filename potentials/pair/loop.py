@@ -90,36 +90,46 @@ def takes_functions(formula: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class Mode(Static):
-    """The constants that a loop is compiled for.
+class ClusterMode(Static):
+    """What a pass over pairs of clusters is compiled for.
 
     Attributes
     ----------
-    formula : name of the pair formula
-    ncoefficients : of the formula
     single : coordinates in fixed point, pair arithmetic in single precision
     single_sums : the sums of an atom in single precision too
     many_types : coefficients are looked up by the types of a pair
     want : value of a Want
     deterministic : sums of integers
     exact : only pairs that the list's masks allow
-    charged : the formula is for unit charges
     """
 
-    formula: str
-    ncoefficients: int
     single: bool
     single_sums: bool
     many_types: bool
     want: int
     deterministic: bool
     exact: bool
-    charged: bool
 
     @property
     def real(self) -> types.Float:
         """Type of the pair arithmetic."""
         return types.float32 if self.single else types.float64
+
+
+@dataclass(frozen=True)
+class Mode(ClusterMode):
+    """What the loop over pairs is compiled for.
+
+    Attributes
+    ----------
+    formula : name of the pair formula
+    ncoefficients : of the formula
+    charged : the formula is for unit charges
+    """
+
+    formula: str
+    ncoefficients: int
+    charged: bool
 
 
 @njit(**INLINED)
