@@ -112,8 +112,8 @@ class AtomEnergyKernel:
         return [s[:ntotal] for s in self._sums[:max(count, 1)]]
 
     def _scratch_of(self, k: int, rows: Rows) -> Scratch:
-        """Scratch of a chunk with room for the longest of its rows."""
-        room = int(np.diff(rows.start).max(initial=0)) + 1
+        """Scratch of a chunk with room for the longest of its rows, and whole vectors of it."""
+        room = int(np.diff(rows.start).max(initial=0)) + 8
         if len(self._scratch[k].near) < room:
             self._scratch[k] = Scratch.of(room + 16, GEOMETRY + self.formula.rows, self.real)
         return self._scratch[k]

@@ -8,6 +8,9 @@ i j j, also those that a pair brings into phi3; lambda, eps and theta0 of an ang
 exponentials of phi3 are functions of one distance, so each neighbour has one, and an angle costs no
 transcendental function.
 
+Neighbours lie in the lanes of vectors, eight at a time. An angle is met twice, from each of its
+arms: so every lane adds up its own gradient, and nothing goes from lane to lane.
+
 F. H. Stillinger and T. A. Weber, Phys. Rev. B 31, 5262 (1985), doi 10.1103/PhysRevB.31.5262.
 """
 
@@ -22,17 +25,22 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from potentials import simd
 from potentials.static import INLINED, variant
 from potentials.sums import real_of
 from potentials.threebody.entries import Entries, read_entries
 from potentials.threebody.kernel import AtomEnergyKernel, Formula
 from potentials.threebody.loop import GEOMETRY, atom_formula, entry
 from potentials.threebody.potential import OfTriples
+from potentials.vector_math import exp
 
+LANES = 8                 # neighbours that are worked on at a time
 FIELDS = ("epsilon", "sigma", "a", "lambda", "gamma", "costheta0", "A", "B", "p", "q", "tol")
 PAIR_FIELDS = ("epsilon", "sigma", "a", "A", "B", "p", "q", "tol")
 COARSEST = 0.01           # the largest tolerance that LAMMPS accepts
-NEAREST = 1e-6            # to the cutoff in single precision, where r may be rounded beyond it
+# Beyond exp(-FADED) there is nothing, in double and single precision: far below rounding, and a
+# product of two would be subnormal, which some processors take a hundred cycles for.
+FADED = 300.0, 30.0
 FOUR_ZERO = "p=4, q=0"
 CUT, TOP, SIGMA, RANGE, REPULSION, ATTRACTION, P, Q, STRENGTH, COSINE = range(10)
 
@@ -43,59 +51,115 @@ def stillinger_weber(mode, n, kind, kinds, space, table, ntypes):
     dx, dy, dz, r = space[0], space[1], space[2], space[3]
     gx, gy, gz = space[4], space[5], space[6]
     decay, slope, inverse = space[GEOMETRY], space[GEOMETRY + 1], space[GEOMETRY + 2]
-    zero, half = real_of(mode, 0.0), real_of(mode, 0.5)
-    one, two = real_of(mode, 1.0), real_of(mode, 2.0)
+    number, share = space[GEOMETRY + 3], space[GEOMETRY + 4]
+    repelling, attracting = space[GEOMETRY + 5], space[GEOMETRY + 6]
+    zero = simd.splat(real_of(mode, 0.0), LANES)
+    inside = simd.splat(real_of(mode, -1.0), LANES)             # of lanes whose values are dropped
+    write_powers(mode, n, kind, kinds, r, table, ntypes, repelling, attracting)
+    for q in range(0, n, LANES):
+        c = of_pairs(mode, table, ntypes, kind, kinds, q)
+        distance = simd.load(r, q, LANES)
+        within, over = distance < c[CUT], 1.0 / distance
+        gap = 1.0 / simd.where(within, distance - c[TOP], inside)
+        fade = 0.5 * exp(c[SIGMA] * gap)
+        repulsion, attraction = powers(mode, c[SIGMA] * over, c, repelling, attracting, q)
+        pair = (repulsion - attraction) * fade
+        along = simd.where(within, -((c[P] * repulsion - c[Q] * attraction) * fade * over
+                                     + pair * c[SIGMA] * gap * gap), zero)
+        alone = simd.where(within, exp(c[RANGE] * gap), zero)
+        simd.store(decay, q, alone)
+        simd.store(slope, q, -c[RANGE] * gap * gap * alone)
+        simd.store(inverse, q, over)
+        simd.store(share, q, simd.where(within, pair, zero))
+        ux, uy, uz = (simd.load(dx, q, LANES) * over, simd.load(dy, q, LANES) * over,
+                      simd.load(dz, q, LANES) * over)
+        simd.store(dx, q, ux)
+        simd.store(dy, q, uy)
+        simd.store(dz, q, uz)
+        simd.store(gx, q, along * ux)
+        simd.store(gy, q, along * uy)
+        simd.store(gz, q, along * uz)
+    for q in range(n):
+        number[q] = real_of(mode, q)
+    for q in range(0, n, LANES):
+        ux, uy, uz = simd.load(dx, q, LANES), simd.load(dy, q, LANES), simd.load(dz, q, LANES)
+        sx, sy, sz = simd.load(gx, q, LANES), simd.load(gy, q, LANES), simd.load(gz, q, LANES)
+        alone, steep = simd.load(decay, q, LANES), simd.load(slope, q, LANES)
+        over, energy = simd.load(inverse, q, LANES), simd.load(share, q, LANES)
+        for k in range(n):
+            strength, at_rest = of_angles(mode, table, ntypes, kind, kinds, q, k)
+            cosine = ux * dx[k] + uy * dy[k] + uz * dz[k]
+            bent = cosine - at_rest
+            stiff = simd.where(simd.load(number, q, LANES) != number[k], strength * bent, zero)
+            both = stiff * alone * decay[k]
+            energy += 0.5 * both * bent
+            turn = 2.0 * both * over
+            along = stiff * bent * steep * decay[k] - turn * cosine
+            sx += along * ux + turn * dx[k]
+            sy += along * uy + turn * dy[k]
+            sz += along * uz + turn * dz[k]
+        simd.store(gx, q, sx)
+        simd.store(gy, q, sy)
+        simd.store(gz, q, sz)
+        simd.store(share, q, energy)
     energy = 0.0
     for q in range(n):
-        c = table[entry(mode, ntypes, kind, kinds[q], kinds[q])]
-        decay[q], slope[q], inverse[q], along = zero, zero, one / r[q], zero
-        if r[q] < c[CUT]:
-            gap = one / min(r[q] - c[TOP], real_of(mode, -NEAREST))
-            fade = half * math.exp(c[SIGMA] * gap)
-            repulsion, attraction = powers(mode, c[SIGMA] * inverse[q], c)
-            pair = (repulsion - attraction) * fade
-            energy += pair
-            along = -((c[P] * repulsion - c[Q] * attraction) * fade * inverse[q]
-                      + pair * c[SIGMA] * gap * gap)
-            decay[q] = math.exp(c[RANGE] * gap)
-            slope[q] = -c[RANGE] * gap * gap * decay[q]
-        dx[q], dy[q], dz[q] = dx[q] * inverse[q], dy[q] * inverse[q], dz[q] * inverse[q]
-        gx[q], gy[q], gz[q] = along * dx[q], along * dy[q], along * dz[q]
-    for j in range(n - 1):
-        ux, uy, uz = dx[j], dy[j], dz[j]
-        sx, sy, sz = gx[j], gy[j], gz[j]
-        for k in range(j + 1, n):
-            c = table[entry(mode, ntypes, kind, kinds[j], kinds[k])]
-            cosine = ux * dx[k] + uy * dy[k] + uz * dz[k]
-            bent = cosine - c[COSINE]
-            stiff = c[STRENGTH] * bent
-            both = stiff * decay[j] * decay[k]
-            energy += both * bent
-            turn_j, turn_k = two * both * inverse[j], two * both * inverse[k]
-            along_j = stiff * bent * slope[j] * decay[k] - turn_j * cosine
-            along_k = stiff * bent * slope[k] * decay[j] - turn_k * cosine
-            sx += along_j * ux + turn_j * dx[k]
-            sy += along_j * uy + turn_j * dy[k]
-            sz += along_j * uz + turn_j * dz[k]
-            gx[k] += along_k * dx[k] + turn_k * ux
-            gy[k] += along_k * dy[k] + turn_k * uy
-            gz[k] += along_k * dz[k] + turn_k * uz
-        gx[j], gy[j], gz[j] = sx, sy, sz
-    for q in range(n):
+        energy += share[q]
         dx[q], dy[q], dz[q] = dx[q] * r[q], dy[q] * r[q], dz[q] * r[q]
     return energy
 
 
 @variant
-def powers(mode):
-    """A eps B (s/r)^p and A eps (s/r)^q, given s/r."""
+def of_pairs(mode):
+    """The parameters of the pairs with eight neighbours, a vector each."""
+    if not mode.many_types:
+        return lambda mode, table, ntypes, kind, kinds, q: simd.splat_row(table[0], 10, LANES)
+
+    def of_pairs(mode, table, ntypes, kind, kinds, q):
+        others = simd.load(kinds, q, LANES)
+        rows = (others * ntypes + others) + kind * ntypes * ntypes
+        return simd.lookup(table.reshape(-1), rows * 10, 10)
+    return of_pairs
+
+
+@variant
+def of_angles(mode):
+    """Strength and cosine at rest of the angles of eight neighbours with neighbour k."""
+    if not mode.many_types:
+        return lambda mode, table, ntypes, kind, kinds, q, k: (
+            simd.splat(table[0, STRENGTH], LANES), simd.splat(table[0, COSINE], LANES))
+
+    def of_angles(mode, table, ntypes, kind, kinds, q, k):
+        rows = simd.load(kinds, q, LANES) * ntypes + (kind * ntypes * ntypes + kinds[k])
+        return simd.lookup(table.reshape(-1), rows * 10 + STRENGTH, 2)
+    return of_angles
+
+
+@variant
+def write_powers(mode):
+    """A eps B (s/r)^p and A eps (s/r)^q of all neighbours to rows, unless `powers` makes them."""
     if FOUR_ZERO in mode.options:
-        def published(mode, ratio, c):
+        return lambda mode, n, kind, kinds, r, table, ntypes, repelling, attracting: None
+
+    def write_powers(mode, n, kind, kinds, r, table, ntypes, repelling, attracting):
+        for q in range(n):
+            c = table[entry(mode, ntypes, kind, kinds[q], kinds[q])]
+            ratio = c[SIGMA] / r[q]
+            repelling[q] = c[REPULSION] * power(ratio, c[P])
+            attracting[q] = c[ATTRACTION] * power(ratio, c[Q])
+    return write_powers
+
+
+@variant
+def powers(mode):
+    """A eps B (s/r)^p and A eps (s/r)^q of eight neighbours, given s/r."""
+    if FOUR_ZERO in mode.options:
+        def published(mode, ratio, c, repelling, attracting, q):
             square = ratio * ratio
             return c[REPULSION] * (square * square), c[ATTRACTION]
         return published
-    return lambda mode, ratio, c: (c[REPULSION] * power(ratio, c[P]),
-                                   c[ATTRACTION] * power(ratio, c[Q]))
+    return lambda mode, ratio, c, repelling, attracting, q: (
+        simd.load(repelling, q, LANES), simd.load(attracting, q, LANES))
 
 
 @njit(**INLINED)
@@ -124,7 +188,7 @@ class StillingerWeber(OfTriples):
         """The kernel for one of `precisions`."""
         e = self.entries
         published = (e.of_pairs("p") == 4).all() and (e.of_pairs("q") == 0).all()
-        formula = Formula("sw", table_of(e), self.ntypes, self.cutoff, 3,
+        formula = Formula("sw", table_of(e, precision != "double"), self.ntypes, self.cutoff, 7,
                           (FOUR_ZERO,) if published else ())
         return AtomEnergyKernel(formula, precision, deterministic)
 
@@ -160,13 +224,14 @@ def cutoffs(entries: Entries) -> NDArray[np.float64]:
     return entries.of_pairs("a") * sigma + shorter
 
 
-def table_of(entries: Entries) -> NDArray[np.float64]:
+def table_of(entries: Entries, single: bool) -> NDArray[np.float64]:
     """(ntypes^3, 10) parameters as the formula wants them."""
     n = len(entries.elements)
     table = np.zeros((n, n, n, 10))
     pair = {name: entries.of_pairs(name) for name in FIELDS}
     sigma, strength = pair["sigma"], pair["A"] * pair["epsilon"]
-    columns = {CUT: cutoffs(entries), TOP: pair["a"] * sigma, SIGMA: sigma,
+    faded = pair["a"] * sigma - np.minimum(1.0, pair["gamma"]) * sigma / FADED[single]
+    columns = {CUT: np.minimum(cutoffs(entries), faded), TOP: pair["a"] * sigma, SIGMA: sigma,
                RANGE: pair["gamma"] * sigma, REPULSION: strength * pair["B"],
                ATTRACTION: strength, P: pair["p"], Q: pair["q"]}
     for column, values in columns.items():
