@@ -60,7 +60,7 @@ def problems_named(name: str) -> list[Problem]:
 
 def missing_styles(problem: Problem) -> list[str]:
     """Pair styles of a problem that mdapp's scripts do not have."""
-    return [style for style in problem.styles if style not in PairStyles.KNOWN]
+    return [style for style in problem.styles if style not in (*PairStyles.KNOWN, *PairStyles.SUMS)]
 
 
 def runnable(tasks: Iterable[Problem], peer: Peer) -> tuple[list[Problem], list[str]]:
