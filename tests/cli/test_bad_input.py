@@ -14,25 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.decks import melt
+
 TRY_ALL = str(Path(__file__).parent / "try_all.py")
 
-DECK = """
-units = "lj"
-[system]
-lattice = "fcc"
-density = 0.8442
-cells = [3, 3, 3]
-temperature = 1.44
-[potential]
-style = "lj/cut"
-epsilon = 1.0
-sigma = 1.0
-rc = 2.5
-[run]
-steps = 20
-[thermo]
-every = 10
-"""
+DECK = melt(3, more="[thermo]\nevery = 10")
 DATA = """two atoms
 
 2 atoms

@@ -6,24 +6,9 @@ from pathlib import Path
 
 import pytest
 
-DECK = """
-units = "lj"
-[system]
-lattice = "fcc"
-density = 0.8442
-cells = [4, 4, 4]
-temperature = 1.44
-[potential]
-style = "lj/cut"
-epsilon = 1.0
-sigma = 1.0
-rc = 2.5
-[run]
-steps = 20
-deterministic = true
-[thermo]
-every = 10
-"""
+from tests.decks import melt
+
+DECK = melt(run="steps = 20\ndeterministic = true", more="[thermo]\nevery = 10")
 DUMPS = (
     DECK
     + """

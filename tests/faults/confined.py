@@ -27,6 +27,7 @@ from mdapp.storage.files import FileSystem
 from mdapp.storage.names import MANIFEST, step_name
 from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.store import CheckpointStore
+from tests.decks import melt
 from tests.faults.oracle import compare, litter, names, restart, verify
 from tests.restart.store_ranks import whole
 from tests.restart.stored import make_state, owner_of
@@ -162,26 +163,8 @@ def read_only(folder: Path) -> None:
     print("went on")
 
 
-DECK = """
-units = "lj"
-[system]
-lattice = "fcc"
-density = 0.8442
-cells = [4, 4, 4]
-temperature = 1.44
-seed = 5
-[potential]
-style = "lj/cut"
-epsilon = 1.0
-sigma = 1.0
-rc = 2.5
-[run]
-steps = 20
-timestep = 0.005
-[checkpoint]
-every = 10
-keep_last = 9
-"""
+DECK = melt(seed=5, run="steps = 20\ntimestep = 0.005",
+            more="[checkpoint]\nevery = 10\nkeep_last = 9")
 
 
 # --- space ----------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from mdapp.storage.options import CheckpointOptions
 from mdapp.storage.retention import list_committed
 from mdapp.storage.store import CheckpointStore
 from tests.conftest import ROOT
+from tests.decks import melt
 from tests.faults.in_thread import ForWriters
 from tests.restart.stored import make_state, owner_of, quick_folder, same_atoms
 
@@ -202,28 +203,13 @@ def test_a_writer_that_never_comes_back(mpirun, folder: Path) -> None:
 
 # --- kill -9 --------------------------------------------------------------------------------------
 
-TOML = """
-units = "lj"
-[system]
-lattice = "fcc"
-density = 0.8442
-cells = [6, 6, 6]
-temperature = 1.44
-seed = 5
-[potential]
-style = "lj/cut"
-epsilon = 1.0
-sigma = 1.0
-rc = 2.5
-[run]
-steps = 60
-timestep = 0.005
+TOML = melt(6, seed=5, run="steps = 60\ntimestep = 0.005", more="""
 [checkpoint]
 every = 10
 mode = "async"
 poll_steps = 1
 keep_last = 9
-"""
+""")
 
 
 def command(ranks: Callable[[int], list[str]], deck: Path, *more: str) -> list[str]:

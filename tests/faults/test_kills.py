@@ -21,31 +21,14 @@ from mdapp.parallel.launcher import mpirun_command, mpirun_environment
 from mdapp.storage.files import REAL
 from mdapp.storage.retention import list_committed
 from tests.conftest import ROOT
+from tests.decks import melt
 from tests.faults.oracle import none_left, verify, wait_until_free
 from tests.restart.stored import quick_folder
 
 PROGRAM = str(ROOT / "tests" / "faults" / "killed.py")
 STEPS = 600
-DECK = f"""
-units = "lj"
-[system]
-lattice = "fcc"
-density = 0.8442
-cells = [4, 4, 4]
-temperature = 1.44
-seed = 5
-[potential]
-style = "lj/cut"
-epsilon = 1.0
-sigma = 1.0
-rc = 2.5
-[run]
-steps = {STEPS}
-timestep = 0.005
-[checkpoint]
-every = 20
-poll_steps = 5
-"""
+DECK = melt(seed=5, run=f"steps = {STEPS}\ntimestep = 0.005",
+            more="[checkpoint]\nevery = 20\npoll_steps = 5")
 
 
 @pytest.fixture

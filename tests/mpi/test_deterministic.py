@@ -4,6 +4,8 @@ A rank that has fewer atoms than the halo is wide has ghosts of ghosts: the box 
 2.8 on up to eight ranks is meant to be cramped.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,19 @@ def assert_same_bits(done: dict[str, cases.Outcome], name: str, layouts) -> None
             assert np.array_equal(other.arrays[array], values), (name, layout, array)
         assert other.thermo == one.thermo, (name, layout)
         assert (other.builds, other.dangerous) == (one.builds, one.dangerous)
+
+
+def assert_layouts_agree(mpirun, folder: Path, text: str, layouts) -> None:
+    """Deterministic runs of a deck have the same bits; others the same forces to rounding."""
+    precise = listed("bits", text, 60, layouts, folder)
+    plain = [cases.case(f"plain-{n}", text, n, 20, folder) for n in (1, 2, 3)]
+    done = cases.run(mpirun, folder, [*precise, *plain])
+    assert_same_bits(done, "bits", layouts)
+    assert done["bits-0"].builds > 2
+    for n in (2, 3):
+        for array in ("f0", "f", "x"):
+            one, several = getattr(done["plain-1"], array), getattr(done[f"plain-{n}"], array)
+            np.testing.assert_allclose(several, one, rtol=0, atol=1e-9)
 
 
 @pytest.mark.slow

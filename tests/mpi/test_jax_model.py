@@ -5,11 +5,9 @@ A hot mixture, dense enough that atoms change owners and differ in their numbers
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.mpi import cases
-from tests.mpi.test_deterministic import assert_same_bits, listed
+from tests.mpi.test_deterministic import assert_layouts_agree
 
 pytest.importorskip("jax")
 
@@ -53,13 +51,4 @@ LAYOUTS = [(1, None, 1), (2, None, 1), (3, [3, 1, 1], 2)]
 
 def test_ranks_and_threads(mpirun, tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(MODEL)
-    steps = 60
-    precise = listed("bits", DECK, steps, LAYOUTS, tmp_path)
-    plain = [cases.case(f"plain-{n}", DECK, n, 20, tmp_path) for n in (1, 2, 3)]
-    done = cases.run(mpirun, tmp_path, [*precise, *plain])
-    assert_same_bits(done, "bits", LAYOUTS)
-    assert done["bits-0"].builds > 2
-    for n in (2, 3):
-        for array in ("f0", "f", "x"):
-            one, several = getattr(done["plain-1"], array), getattr(done[f"plain-{n}"], array)
-            np.testing.assert_allclose(several, one, rtol=0, atol=1e-9)
+    assert_layouts_agree(mpirun, tmp_path, DECK, LAYOUTS)

@@ -5,12 +5,10 @@ A hot, dense mixture, so that angles reach over every border and atoms change ow
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.conformance.threebody_by_lammps import MIXTURE_SW, MIXTURE_TERSOFF
-from tests.mpi import cases
-from tests.mpi.test_deterministic import assert_same_bits, listed
+from tests.mpi.test_deterministic import assert_layouts_agree
 
 MIXTURES = {
     "sw": (MIXTURE_SW, ["Si", "X"], 5.2),
@@ -49,14 +47,4 @@ every = 10
 
 @pytest.mark.parametrize("style", MIXTURES)
 def test_ranks_and_threads(mpirun, tmp_path, style: str) -> None:
-    text = deck(style, tmp_path)
-    steps = 60
-    precise = listed("bits", text, steps, LAYOUTS, tmp_path)
-    plain = [cases.case(f"plain-{n}", text, n, 20, tmp_path) for n in (1, 2, 3)]
-    done = cases.run(mpirun, tmp_path, [*precise, *plain])
-    assert_same_bits(done, "bits", LAYOUTS)
-    assert done["bits-0"].builds > 2
-    for n in (2, 3):
-        for array in ("f0", "f", "x"):
-            one, several = getattr(done["plain-1"], array), getattr(done[f"plain-{n}"], array)
-            np.testing.assert_allclose(several, one, rtol=0, atol=1e-9)
+    assert_layouts_agree(mpirun, tmp_path, deck(style, tmp_path), LAYOUTS)

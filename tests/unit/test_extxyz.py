@@ -6,18 +6,7 @@ import pytest
 from mdapp.errors import InputError
 from mdapp.model.box import Box
 from mdapp.structures import ExtxyzSource, FrameWriter, open_source
-
-GOOD = """\
-2
-Lattice="5.43 0 0 0 5.43 0 0 0 5.43" Properties=species:S:1:pos:R:3:magmom:R:1 pbc="T T F" energy=-1
-C 0.0 0.25 6.5 nan
-Si 6.43 1.3575 1.3575 2
-3
-Lattice="4 0 0 1 4 0 0 0 4" Properties=id:I:1:species:S:1:pos:R:3:velo:R:3:fixed:L:3 note="a = b"
-7 Si 0 0 0 1 2 3 T T F
-5 O 1 1 1 4 5 6 F F F
-6 Si 2 2 2 7 8 9 T F T
-"""
+from tests.twins.structure_files import XYZ as GOOD
 
 
 def write(tmp_path, text, name="a.extxyz"):

@@ -6,35 +6,7 @@ import pytest
 from mdapp.errors import InputError
 from mdapp.model.source import BLOCK_ATOMS
 from mdapp.structures import LammpsDataSource, open_source
-
-GOOD = """\
-two atoms of silicon, one of carbon
-# a comment
-
-3 atoms
-2 atom types
-0 bonds
--1.0 4.0 xlo xhi
-0.0 5.0 ylo yhi
-0.0 6.0e0 zlo zhi
-
-Masses
-
-1 28.06  # Si
-2 12.01  # C
-
-Atoms  # atomic
-
-2 1 0.5 0.25 0.125 0 0 0
-1 2 1.5 1.25 1.125 0 1 -1   # moved
-7 1 4.5 -0.25 5.5 0 0 0
-
-Velocities
-
-2 0.1 0.2 0.3
-1 -1 -2 -3
-7 1e-3 2.5E+1 .5
-"""
+from tests.twins.structure_files import DATA as GOOD
 
 
 def write(tmp_path, text, name="system.data"):
