@@ -49,7 +49,9 @@ PROBLEM = Problem(
     fixed_builds=False,
     tolerance=Tolerance(
         exact_steps=100,
-        reduced=5e-5,
+        # The pressure, 3000 bar, is what pair virials of 7e5 bar leave. In the perfect crystal of
+        # step 0 all atoms round alike: single precision is 0.3 bar off, 4e-7 of these virials.
+        reduced=2e-4,
         conserved=5e-5,
         fluctuation={"temp": 320.0, "epair": 0.041, "press": 1.2e4},
         extensive=True,
