@@ -25,6 +25,7 @@ COMMANDS = {
     "run": ("mdapp.cli.run", "Run a deck (TOML) or a LAMMPS script."),
     "eval": ("mdapp.cli.eval", "Energy, forces and stress of one structure."),
     "fit": ("mdapp.cli.fit", "Fit a NEP or a Deep Potential to energies and forces."),
+    "stress": ("mdapp.cli.stress", "Stress a file system, alone and beside a run."),
     "potentials": ("mdapp.cli.potentials", "List the potentials and their keys."),
     "ckpt": ("mdapp.cli.ckpt", "List, inspect, verify, prune and repair checkpoints."),
     "deck": ("mdapp.cli.deck", "Check a deck, show it with its defaults, or print the schema."),

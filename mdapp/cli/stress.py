@@ -1,0 +1,159 @@
+"""`mdapp stress`: what a file system does to checkpoints, and checkpoints to a running simulation.
+
+The three profiles are one command with three names. All ranks take part; rank 0 prints.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mdapp.cli.output import check_json_target, text_stream, write_json
+from mdapp.errors import InputError
+
+if TYPE_CHECKING:
+    from mdapp.stress.session import Session
+
+stress = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="""Stress a file system as a simulation does, and verify every byte.
+
+\b
+Examples:
+  mdapp stress smoke --dir /scratch/try
+  mpirun -n 8 mdapp stress quick --dir /scratch/try --max-bytes 20GiB
+  mdapp stress clean /scratch/try
+
+Exit codes: 0 all phases valid and verified, 1 other data came back than were written, 2 wrong use,
+3 internal error, 4 I/O error, 8 finished but a phase is invalid, 130 interrupted.
+""",
+)  # fmt: skip
+
+UNITS = {"": 1, "b": 1, "k": 1000, "m": 10**6, "g": 10**9, "t": 10**12,
+         "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40}
+
+Dir = Annotated[Path, typer.Option("--dir", metavar="D", help="Folder to stress: empty, new, or "
+                                   "used by mdapp stress before.")]
+Out = Annotated[Path | None, typer.Option(
+    "--out", metavar="R", help="Folder of the report; default stress-DATE.")]
+Phases = Annotated[list[str] | None, typer.Option(
+    "--phases", metavar="A,B", help="Only these, and those whose files they need; repeatable.")]
+Apis = Annotated[list[str] | None, typer.Option(
+    "--api", metavar="A,B", help="posix, h5py, mpio-independent, mpio-collective; default all.")]
+MaxBytes = Annotated[str | None, typer.Option(
+    "--max-bytes", metavar="N", help="Most bytes at a time, as 64GiB; default a tenth of the free "
+    "space, and at most 1GiB (smoke) or 64GiB.")]
+Files = Annotated[int | None, typer.Option(
+    "--files", min=1, help="Most files of each rank in a metadata phase.")]
+Deadline = Annotated[float | None, typer.Option(
+    "--deadline", metavar="S", min=0.0, help="Seconds of a writing phase: 2, 30 or 300.")]
+Repeats = Annotated[int | None, typer.Option(
+    "--repeats", min=1, help="Passes through all phases: 1, 3 or 1.")]
+MinFree = Annotated[float, typer.Option(
+    "--min-free", min=0.0, max=0.99, help="Share of the file system that stays free.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Leave the data (mdapp stress clean D).")]
+AllowTmpfs = Annotated[bool, typer.Option(
+    "--allow-tmpfs", help="Also in memory, where no storage is measured.")]
+Json = Annotated[str | None, typer.Option(
+    "--json", metavar="FILE", help="Also write the JSON here (- for stdout).")]
+
+
+def _profile(name: str, text: str) -> None:
+    """Make the command of a profile."""
+    def command(
+        directory: Dir, out: Out = None, phases: Phases = None, apis: Apis = None,
+        max_bytes: MaxBytes = None, files: Files = None, deadline: Deadline = None,
+        repeats: Repeats = None, min_free: MinFree = 0.2, keep: Keep = False,
+        allow_tmpfs: AllowTmpfs = False, json_target: Json = None,
+    ) -> int:  # fmt: skip
+        return run_and_report(
+            name, directory, out, json_target, keep=keep, allow_memory=allow_tmpfs,
+            phases=listed(phases), apis=listed(apis),
+            max_bytes=None if max_bytes is None else number_of_bytes(max_bytes), files=files,
+            deadline_s=deadline, repeats=repeats, min_free=min_free)  # fmt: skip
+
+    command.__doc__ = text
+    stress.command(name)(command)
+
+
+_profile("smoke", "Every phase for two seconds: correctness, in a minute.")
+_profile("quick", "Every phase for half a minute, three times: for tuning.")
+_profile("full", "Every phase for five minutes: numbers to compare, and the combined figure.\n\n"
+                 "Disturbs others on shared storage: choose the hour, or --max-bytes.")
+
+
+def run_and_report(profile: str, directory: Path, out: Path | None, json_target: str | None,
+                   **wishes: Any) -> int:
+    """Run a profile on all ranks, and let rank 0 report."""
+    from mdapp.parallel.agree import agree
+    from mdapp.parallel.world import world
+    from mdapp.stress.session import run_profile
+
+    comm = world()
+    stream = text_stream(json_target)
+    with agree(comm):
+        if comm.rank == 0:
+            check_json_target(json_target)
+            check_out(out, directory)
+    session = run_profile(comm, profile, directory,
+                          tell=lambda line: print(line, file=stream, flush=True), **wishes)
+    with agree(comm):
+        if comm.rank == 0:
+            report(session, json_target)
+    return session.exit_code
+
+
+def report(session: Session, json_target: str | None) -> None:
+    """Write what was found."""
+    from mdapp.stress.summary import body_of
+
+    if json_target is not None:
+        write_json(json_target, "mdapp.stress", 1, body_of(session))
+
+
+def check_out(out: Path | None, directory: Path) -> None:
+    """Refuse a report that would lie in what is stressed."""
+    if out is not None and out.resolve().is_relative_to(directory.resolve()):
+        raise InputError(f"--out {out}: lies in --dir {directory}; put the report elsewhere")
+
+
+def listed(texts: list[str] | None) -> tuple[str, ...]:
+    """Items of a repeatable option with commas."""
+    return tuple(item.strip() for text in texts or () for item in text.split(",") if item.strip())
+
+
+def number_of_bytes(text: str) -> int:
+    """`64GiB`, `500MB`, `1e9`.
+
+    Raises
+    ------
+    InputError
+        It is no such thing, or not positive.
+    """
+    lower = text.strip().lower().removesuffix("b")
+    digits = lower.rstrip("kmgti")
+    try:
+        number = float(digits) * UNITS[lower[len(digits):]]
+    except (ValueError, KeyError):
+        number = 0.0
+    if not 1 <= number < 1 << 63:
+        raise InputError(f"--max-bytes {text}: write a number of bytes, such as 64GiB or 500MB")
+    return int(number)
+
+
+@stress.command("clean")
+def clean(
+    directory: Annotated[Path, typer.Argument(metavar="D", help="Folder that was stressed.")],
+) -> int:
+    """Remove what runs left in a folder: after --keep, or after a kill -9."""
+    from mdapp.parallel.world import world
+    from mdapp.stress import folder
+    from mdapp.stress.meeting import Meeting
+
+    comm = world()
+    names = Meeting(comm).on_root(lambda: folder.clean(directory))
+    if comm.rank == 0:
+        print(f"{directory}: removed {len(names)} runs")
+    return 0

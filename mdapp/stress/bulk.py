@@ -1,0 +1,227 @@
+"""Large transfers through POSIX: a file per rank, and one file that all ranks share.
+
+    easy   rank r writes `easy/<r>` from its beginning, 2 MiB at a time      (ior-easy)
+    hard   record i of rank r lies at (i P + r) 47008 of one file            (ior-hard)
+
+47008 bytes are no multiple of a sector, a page or an atom of 72 bytes, as in IO500. Each writer
+syncs before it closes, inside the window, and then asks the kernel to forget the file. Readers take
+what another rank wrote.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mdapp.storage.files import REAL, File
+from mdapp.stress.decode import Finding, Known, decode, short_file
+from mdapp.stress.pattern import Buffer, key_of
+from mdapp.stress.phase import Work
+from mdapp.stress.system import forget
+
+TRANSFER = 2 << 20
+RECORD = 47008
+RANDOM = 4096
+
+
+class Layout:
+    """Where operation i of a rank lies.
+
+    Attributes
+    ----------
+    field : of the pattern
+    nbytes : of an operation
+    """
+
+    field: str
+    nbytes: int
+
+    def __init__(self, folder: Path, ranks: int):
+        self.folder, self.ranks = folder, ranks
+
+    def file(self, rank: int) -> int:
+        """Number of the rank's file in the pattern."""
+        raise NotImplementedError
+
+    def path(self, rank: int) -> Path:
+        """The rank's file."""
+        raise NotImplementedError
+
+    def offset(self, rank: int, i: int) -> int:
+        """Byte at which operation i begins."""
+        raise NotImplementedError
+
+    def extent(self, count: int) -> tuple[int, int]:
+        """Files, and bytes of each, after `count` operations of each rank."""
+        raise NotImplementedError
+
+
+class Easy(Layout):
+    """A file for each rank."""
+
+    field, nbytes = "easy", TRANSFER
+
+    def file(self, rank: int) -> int:
+        """One each."""
+        return rank
+
+    def path(self, rank: int) -> Path:
+        """By the rank's number."""
+        return self.folder / "easy" / f"{rank:08d}"
+
+    def offset(self, rank: int, i: int) -> int:
+        """One behind the other."""
+        return i * TRANSFER
+
+    def extent(self, count: int) -> tuple[int, int]:
+        """All of one size."""
+        return self.ranks, count * TRANSFER
+
+
+class Hard(Layout):
+    """One file for all ranks."""
+
+    field, nbytes = "hard", RECORD
+
+    def file(self, rank: int) -> int:
+        """The same for all."""
+        return 0
+
+    def path(self, rank: int) -> Path:
+        """The same for all."""
+        return self.folder / "hard" / "shared"
+
+    def offset(self, rank: int, i: int) -> int:
+        """In turns."""
+        return (i * self.ranks + rank) * RECORD
+
+    def extent(self, count: int) -> tuple[int, int]:
+        """One file."""
+        return 1, count * self.ranks * RECORD
+
+
+class Write(Work):
+    """All ranks write their part of a layout."""
+
+    writes, api, unit = True, "posix", "B"
+    durable = "fsync"
+
+    def __init__(self, layout: Layout, run: int, rank: int):
+        super().__init__()
+        self.layout, self.rank, self.key = layout, rank, key_of(run, layout.field)
+        self.name, self.twin = f"{layout.field}-write", f"ior-{layout.field}-write"
+        self.per_step = layout.nbytes
+        self.buffer = Buffer(layout.nbytes)
+        self.number = layout.file(rank)
+        self.out: File | None = None
+
+    def begin(self) -> None:
+        """Open the file."""
+        self.out = REAL.open(self.layout.path(self.rank), os.O_WRONLY | os.O_CREAT)
+
+    def step(self, i: int) -> None:
+        """Write one transfer."""
+        assert self.out is not None
+        offset = self.layout.offset(self.rank, i)
+        with self.own():
+            self.buffer.fill(self.key, self.number, offset)
+        self.out.pwrite(self.buffer.data, offset)
+
+    def end(self, count: int) -> None:
+        """Sync, forget, close."""
+        assert self.out is not None
+        self.out.fsync()
+        forget(self.out.fd)
+        self.out.close()
+
+    def abandon(self) -> None:
+        """Close."""
+        if self.out is not None:
+            self.out.abandon()
+
+
+class Read(Work):
+    """Each rank reads and checks what another one wrote."""
+
+    api, unit = "posix", "B"
+    durable = "checked"
+
+    def __init__(self, layout: Layout, known: Known, writer: int):
+        super().__init__()
+        self.layout, self.known, self.writer = layout, known, writer
+        self.name, self.twin = f"{layout.field}-read", f"ior-{layout.field}-read"
+        self.per_step = layout.nbytes
+        self.key, self.number = key_of(known.run, layout.field), layout.file(writer)
+        self.buffer = Buffer(self.per_step)
+        self.source: File | None = None
+
+    def paths(self) -> list[Path]:
+        """The file of the other rank."""
+        return [self.layout.path(self.writer)]
+
+    def begin(self) -> None:
+        """Open the file."""
+        self.source = REAL.open(self.layout.path(self.writer))
+
+    def offset(self, i: int) -> int:
+        """Where operation i reads."""
+        return self.layout.offset(self.writer, i)
+
+    def step(self, i: int) -> None:
+        """Read one transfer and check it."""
+        assert self.source is not None
+        buffer, offset = self.buffer, self.offset(i)
+        with self.own():
+            buffer.poison()
+        got = self.source.pread_into(buffer.data, offset)
+        with self.own():
+            if got < self.per_step or not buffer.is_right(self.key, self.number, offset):
+                self.wrong(self.explained(offset, got))
+
+    def explained(self, offset: int, got: int) -> list[Finding]:
+        """What is wrong with the transfer in the buffer."""
+        layout, number = self.layout, self.number
+        path = str(layout.path(self.writer).relative_to(layout.folder))
+        right = self.buffer.expected(self.key, number, offset)
+        whole = got // 8
+        found = decode(self.buffer.words[:whole], right[:whole], self.known, layout.field, number,
+                       offset, path)  # fmt: skip
+        if got < self.per_step:
+            found.append(short_file(path, layout.field, number, offset + got, self.per_step - got))
+        elif whole < len(right):
+            found += decode(self.buffer.words[whole:], right[whole:], self.known, layout.field,
+                            number, offset + 8 * whole, path)  # fmt: skip
+        return found
+
+    def end(self, count: int) -> None:
+        """Forget and close: a later phase shall find the file on the device again."""
+        assert self.source is not None
+        forget(self.source.fd)
+        self.source.close()
+
+    def abandon(self) -> None:
+        """Close."""
+        if self.source is not None:
+            self.source.abandon()
+
+
+class RandomRead(Read):
+    """4096 bytes at random places of another rank's easy file."""
+
+    def __init__(self, layout: Easy, known: Known, writer: int, size: int):
+        super().__init__(layout, known, writer)
+        self.name, self.twin = "random-read", "ior-rnd4K-easy-read"
+        self.per_step, self.places = RANDOM, size // RANDOM
+        self.buffer = Buffer(RANDOM)
+
+    def begin(self) -> None:
+        """Open the file; reading ahead would only be in the way."""
+        super().begin()
+        assert self.source is not None
+        self.source.advise(0, 0, os.POSIX_FADV_RANDOM)
+
+    def offset(self, i: int) -> int:
+        """A place that a counter-based generator gives: no two ranks share a sequence."""
+        from mdapp.stress.pattern import mix_int
+
+        return mix_int(self.key ^ (self.writer << 40) ^ i) % self.places * RANDOM

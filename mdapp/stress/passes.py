@@ -1,0 +1,180 @@
+"""One pass through all phases, in the order of IO500: reads follow their writes after other work.
+
+A phase that works on what another one made is left out, and said to be invalid, where that one
+failed. Data stay until the pass is over; what a pass made is removed at its end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from mpi4py import MPI
+
+from mdapp.parallel.agree import agree
+from mdapp.storage.files import REAL
+from mdapp.stress.bulk import RANDOM, Easy, Hard, Layout, RandomRead, Read, Write
+from mdapp.stress.decode import Known
+from mdapp.stress.evidence import Evidence
+from mdapp.stress.folder import IN_MEMORY, WorkFolder
+from mdapp.stress.meeting import Meeting
+from mdapp.stress.metadata import Create, Delete, OnFiles, ReadSmall, Stat, Tree
+from mdapp.stress.phase import Phase, Work, measure
+from mdapp.stress.plan import NEEDS, Plan
+from mdapp.stress.scan import expected_matches, scan
+
+SINGLE_NODE = "single-node"
+MARK = "mark"
+TICK_S = 0.02                   # times of files come from a clock that ticks every 1 to 10 ms
+Hook = Callable[[str], None]
+
+
+@dataclass
+class Pass:
+    """One time through the phases.
+
+    Attributes
+    ----------
+    before : called on all ranks before each phase, with its name; tests damage data there
+    counts : field -> K of what was written
+    """
+
+    meeting: Meeting
+    folder: WorkFolder
+    plan: Plan
+    before: Hook = lambda name: None
+    counts: dict[str, int] = field(default_factory=dict)
+    phases: list[Phase] = field(default_factory=list)
+    mark_ns: int = 0
+
+    def __post_init__(self) -> None:
+        path, ranks = self.folder.path, self.meeting.size
+        self.layouts: dict[str, Layout] = {"easy": Easy(path, ranks), "hard": Hard(path, ranks)}
+        self.trees = {kind: Tree(path, kind, ranks) for kind in ("easy", "hard")}
+        self.known = Known(self.folder.run, {}, self.folder.earlier)
+
+    def run(self) -> Iterator[Phase]:
+        """Do the phases; yields each when it is over. Collective."""
+        self._make_folders()
+        for name in self.plan.phases:
+            self.before(name)
+            if name == MARK:
+                self._set_mark()
+                continue
+            missing = [n for n in NEEDS.get(name, ()) if n != MARK and not self._is_there(n)]
+            phase = self._left_out(name, missing[0]) if missing else self._one(name)
+            self.phases.append(phase)
+            yield phase
+
+    def _make_folders(self) -> None:
+        def make() -> None:
+            for name in ("easy", "hard", "meta-easy", "meta-hard"):
+                REAL.mkdir(self.folder.path / name)
+
+        self.meeting.on_root(make)
+        with agree(self.meeting.comm):
+            self.folder.path.joinpath("hard").stat()
+
+    def _set_mark(self) -> None:
+        path = self.folder.path / MARK
+
+        def touch() -> int:
+            REAL.write_durably(path, b"newer than this is looked for\n")
+            return path.stat().st_mtime_ns
+
+        self.mark_ns = self.meeting.on_root(touch)
+        time.sleep(TICK_S)
+
+    def _is_there(self, name: str) -> bool:
+        return any(p.name == name and not p.errors and p.stopped_at != "guard"
+                   for p in self.phases)
+
+    def _left_out(self, name: str, needs: str) -> Phase:
+        phase = Phase(name, "", "", "items", 1, "")
+        phase.reasons.append(f"left out, because {needs} failed")
+        return phase
+
+    def _shifted(self, nodes: int = 1) -> int:
+        """The rank whose data this one takes: of another node, of the next rank if there is one."""
+        meeting = self.meeting
+        step = nodes * (meeting.per_node if meeting.nodes > 1 else 1)
+        return (meeting.rank + step) % meeting.size
+
+    def _one(self, name: str) -> Phase:
+        meeting = self.meeting
+        if name == "scan":
+            return self._flagged(self._scan())
+        work, limit, deadline = self._work(name)
+        guard = (self.folder.path, self.plan.min_free)
+        evidence = Evidence(meeting, self.folder.kind, work.paths()) if work.paths() else None
+        phase = measure(meeting, work, limit, deadline, guard)
+        if evidence is not None:
+            evidence.judge(phase)
+        if work.writes:
+            self._wrote(work, phase)
+        return self._flagged(phase)
+
+    def _flagged(self, phase: Phase) -> Phase:
+        if self.meeting.nodes == 1:
+            phase.flags.append(SINGLE_NODE)
+        if self.folder.kind in IN_MEMORY:
+            phase.flags.append(self.folder.kind)
+        return phase
+
+    def _wrote(self, work: Work, phase: Phase) -> None:
+        """Remember how much there is."""
+        if isinstance(work, Write):
+            self.counts[work.layout.field] = phase.count
+            self.known.extents[work.layout.field] = work.layout.extent(phase.count)
+        elif isinstance(work, OnFiles):
+            self.counts[work.tree.field] = phase.count
+            self.known.extents[work.tree.field] = work.tree.extent(phase.count)
+
+    def _work(self, name: str) -> tuple[Work, int, float | None]:
+        """What a phase does, how many operations, and until when."""
+        plan, run, rank = self.plan, self.folder.run, self.meeting.rank
+        deadline = plan.deadline_s
+        if name == "random-read":
+            easy = self.layouts["easy"]
+            assert isinstance(easy, Easy)
+            size = easy.extent(self.counts["easy"])[1]
+            limit = max(size // RANDOM, 1)
+            return RandomRead(easy, self.known, self._shifted(2), size), limit, deadline
+        kind, verb = name.rsplit("-", 1)
+        if kind in self.layouts:
+            layout = self.layouts[kind]
+            if verb == "write":
+                limit = plan.easy_transfers if kind == "easy" else plan.records
+                return Write(layout, run, rank), limit, deadline
+            return Read(layout, self.known, self._shifted()), self.counts[kind], None
+        tree = self.trees[kind.removeprefix("meta-")]
+        if verb == "create":
+            limit = plan.easy_files if tree.kind == "easy" else plan.hard_files
+            return Create(tree, run, rank), limit, deadline
+        other = self._shifted()
+        work: Work = (Stat(tree, other) if verb == "stat" else Delete(tree, other)
+                      if verb == "delete" else ReadSmall(tree, self.known, other))
+        return work, self.counts[tree.field], None
+
+    def _scan(self) -> Phase:
+        meeting, counts = self.meeting, self.counts
+        easy, hard = counts["meta-easy"], counts["meta-hard"]
+        mine = expected_matches(self.trees["hard"], meeting.rank, hard)
+        matches = int(meeting.reduce([mine], MPI.SUM)[0])
+        entries = meeting.size * (1 + easy + hard) + 2      # the shared file and the mark
+        return scan(meeting, self.folder.path, self.mark_ns, entries, matches)
+
+    def remove(self) -> None:
+        """Remove all that the pass made; collective."""
+        def go() -> None:
+            for name in REAL.listdir(self.folder.path):
+                path = self.folder.path / name
+                if REAL.is_directory(path):
+                    REAL.remove_tree(path)
+                else:
+                    with suppress(FileNotFoundError):
+                        REAL.unlink(path)
+
+        self.meeting.on_root(go)

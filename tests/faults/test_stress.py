@@ -1,0 +1,245 @@
+"""What `mdapp stress` finds and how it ends: planted damage, refused calls, foreign folders."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mpi4py import MPI
+
+from mdapp.errors import InputError
+from mdapp.stress import folder as folders
+from mdapp.stress.bulk import RECORD
+from mdapp.stress.pattern import Buffer, key_of
+from mdapp.stress.plan import PHASES
+from mdapp.stress.session import Session, run_profile
+
+SMALL = {"max_bytes": 24 << 20, "files": 40, "deadline_s": 0.05, "min_free": 0.0}
+
+
+def run(directory: Path, before: Callable[[str], None] = lambda name: None,
+        **wishes: Any) -> Session:
+    return run_profile(MPI.COMM_SELF, "smoke", directory, before=before, **{**SMALL, **wishes})
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(p.name for p in directory.iterdir())
+
+
+def data(directory: Path) -> Path:
+    (path,) = directory.glob("run-*")
+    return path
+
+
+def test_all_phases_are_valid_and_nothing_is_left(tmp_path: Path) -> None:
+    session = run(tmp_path / "d")
+    assert [p.name for p in session.phases] == [p for p in PHASES if p != "mark"]
+    assert session.exit_code == 0, [(p.name, p.reasons) for p in session.phases]
+    assert names(tmp_path / "d") == [folders.MARKER]
+    assert all(p.total > 0 and p.seconds > 0 for p in session.phases)
+    assert session.figures[0].value is None and "smoke" in session.figures[0].reason
+
+
+def overwrite(path: Path, offset: int, content: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(content)
+
+
+def swapped(path: Path) -> None:
+    content = path.read_bytes()
+    a, b = content[RECORD : 2 * RECORD], content[2 * RECORD : 3 * RECORD]
+    overwrite(path, RECORD, b + a)
+
+
+def flipped(path: Path) -> None:
+    overwrite(path, 5000, bytes([path.read_bytes()[5000] ^ 4]))
+
+
+def of_run(number: int, field: str) -> bytes:
+    buffer = Buffer(RECORD)
+    buffer.fill(key_of(number, field), 0, RECORD)
+    return bytes(buffer.data)
+
+
+KINDS: dict[str, Callable[[Path, int], None]] = {
+    "bit flip": lambda path, old: flipped(path),
+    "swapped": lambda path, old: swapped(path),
+    "zeros": lambda path, old: overwrite(path, 8192, bytes(4096)),
+    "stale": lambda path, old: overwrite(path, RECORD, of_run(old, "hard")),
+    "short file": lambda path, old: os.truncate(path, path.stat().st_size - 1000),
+    "corrupted": lambda path, old: overwrite(path, 1024, bytes(range(1, 65))),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_planted_damage_is_found_and_named(tmp_path: Path, kind: str) -> None:
+    """ST3, in the file that all ranks share."""
+    old = run(tmp_path, phases=("easy-write",)).folder.run
+
+    def damage(name: str) -> None:
+        if name == "hard-read":
+            KINDS[kind](data(tmp_path) / "hard" / "shared", old)
+
+    session = run(tmp_path, damage, phases=("hard-read", "easy-read"))
+    bad = [p for p in session.phases if p.mismatches]
+    assert [p.name for p in bad] == ["hard-read"] and session.exit_code == 1
+    assert {f.kind for f in bad[0].findings} == {kind}, [str(f) for f in bad[0].findings]
+    assert not bad[0].is_valid and "hard/shared" in str(bad[0].findings[0])
+
+
+@pytest.mark.parametrize(("phase", "name", "act"), [
+    ("easy-read", "easy/00000000", lambda p: overwrite(p, 4096, bytes(512))),
+    ("random-read", "easy/00000000", lambda p: overwrite(p, 0, bytes(p.stat().st_size))),
+    ("meta-hard-read", "meta-hard/file.0.3", lambda p: overwrite(p, 3900, b"\0")),
+    ("meta-hard-stat", "meta-hard/file.0.3", lambda p: os.truncate(p, 3900)),
+    ("meta-easy-stat", "meta-easy/00000000/file.0.3", os.unlink),
+    ("meta-hard-read", "meta-hard/file.0.3", os.unlink),
+    ("meta-hard-delete", "meta-hard/file.0.3", os.unlink),
+    ("scan", "meta-hard/file.0.1", os.unlink),
+    ("scan", "meta-hard/file.0.1", lambda p: os.utime(p, (1, 1))),
+])  # fmt: skip
+def test_damage_is_found_in_each_phase_that_looks(
+    tmp_path: Path, phase: str, name: str, act: Callable[[Path], None]
+) -> None:
+    def damage(at: str) -> None:
+        if at == phase:
+            act(data(tmp_path) / name)
+
+    session = run(tmp_path, damage, phases=(phase,), files=30)
+    found = next(p for p in session.phases if p.name == phase)
+    # File 1 has no "01" in its name; removing it must be seen in the number of entries.
+    if phase == "scan" and act is not os.unlink:
+        assert session.exit_code == 0
+        return
+    assert found.mismatches and session.exit_code == 1, found
+
+
+def test_a_read_that_does_nothing_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = [0]
+
+    def lazy(fd: int, buffers: list[memoryview], offset: int) -> int:
+        calls[0] += 1
+        return len(buffers[0]) if calls[0] == 3 else real(fd, buffers, offset)
+
+    real = os.preadv
+    monkeypatch.setattr(os, "preadv", lazy)
+    session = run(tmp_path, phases=("easy-read",))
+    assert session.exit_code == 1
+    assert {f.kind for f in session.phases[-1].findings} == {"not read"}
+
+
+@pytest.mark.parametrize(("call", "number", "phase"), [
+    ("fsync", errno.EIO, "easy-write"), ("pwrite", errno.ENOSPC, "easy-write"),
+    ("fsync", errno.EIO, "hard-write"), ("close", errno.EDQUOT, "hard-write"),
+    ("open", errno.ENOSPC, "meta-hard-create"), ("mkdir", errno.ENOSPC, "meta-easy-create"),
+    ("preadv", errno.EIO, "hard-read"), ("unlink", errno.EIO, "meta-hard-delete"),
+])  # fmt: skip
+def test_a_refused_call_makes_the_phase_invalid_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, phase: str
+) -> None:
+    """ST4."""
+    real, armed = getattr(os, call), [False]
+
+    def refuse(*arguments: Any, **more: Any) -> Any:
+        if not armed[0]:
+            return real(*arguments, **more)
+        if call == "close":
+            real(*arguments)
+        raise OSError(number, os.strerror(number))
+
+    def arm(name: str) -> None:
+        armed[0] = name == phase
+
+    monkeypatch.setattr(os, call, refuse)
+    session = run(tmp_path, arm)
+    armed[0] = False
+    bad = [p for p in session.phases if p.errors]
+    assert [p.name for p in bad] == [phase] and not bad[0].is_valid
+    assert bad[0].errors == {errno.errorcode[number]: 1} and session.exit_code == 4
+    left_out = [p for p in session.phases if any("left out" in r for r in p.reasons)]
+    assert bool(left_out) == (phase.endswith(("write", "create")))
+    assert names(tmp_path) == [folders.MARKER]
+
+
+def test_memory_is_seen_in_the_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ST5: without asking the kernel to forget, a file that was just written is in memory."""
+    monkeypatch.setattr("mdapp.stress.bulk.forget", lambda fd: None)
+    session = run(tmp_path, phases=("easy-read",))
+    read = session.phases[-1]
+    assert "cached" in read.flags and read.evidence["resident"] > 0.9
+    assert session.exit_code == 0
+
+
+# --- folders --------------------------------------------------------------------------------------
+
+
+def test_a_foreign_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="not made by mdapp stress"):
+        run(tmp_path)
+    (tmp_path / folders.MARKER).write_text("{}")
+    with pytest.raises(InputError, match="not made by mdapp stress"):
+        run(tmp_path)
+    with pytest.raises(InputError, match="nothing in it is removed"):
+        folders.clean(tmp_path)
+    assert names(tmp_path) == [folders.MARKER, "thesis.tex"]
+
+
+def test_clean_removes_runs_and_nothing_else(tmp_path: Path) -> None:
+    """ST11: what --keep or a kill -9 leaves."""
+    run(tmp_path, keep=True, phases=("easy-write",))
+    (tmp_path / "notes").write_text("mine")
+    assert len(folders.clean(tmp_path)) == 1
+    assert names(tmp_path) == ["notes"]
+
+
+@pytest.mark.parametrize(("wishes", "text"), [
+    ({"phases": ("easy-rite",)}, "did you mean easy-write"),
+    ({"apis": ("nfs",)}, "must be among"),
+    ({"max_bytes": 1000}, "need at least"),
+    ({"min_free": 0.99}, "are free"),
+    ({"max_bytes": 1 << 60}, "are free"),
+])  # fmt: skip
+def test_wishes_that_cannot_be_met_are_refused_before_the_folder_is_made(
+    tmp_path: Path, wishes: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(InputError, match=text):
+        run(tmp_path / "new", **wishes)
+    assert not (tmp_path / "new").exists()
+
+
+def test_memory_is_refused_unless_it_is_asked_for() -> None:
+    place = Path("/dev/shm")
+    if not place.is_dir() or folders.file_system_type(place) != "tmpfs":
+        pytest.skip("needs a tmpfs")
+    with pytest.raises(InputError, match="--allow-tmpfs"):
+        run(place / "mdapp-stress-test")
+    assert not (place / "mdapp-stress-test").exists()
+
+
+def test_the_guard_stops_a_phase_when_space_gets_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mdapp.stress.phase.GUARD_S", 0.0)
+    real = os.statvfs
+
+    def nearly_full(path: Any) -> Any:
+        status = list(real(path))
+        status[4] = status[2] // 10                          # f_bavail, of f_blocks
+        return os.statvfs_result(status)
+
+    def arm(name: str) -> None:
+        if name == "hard-write":
+            monkeypatch.setattr(os, "statvfs", nearly_full)
+
+    session = run(tmp_path, arm, phases=("hard-read",), min_free=0.2, max_bytes=24 << 20)
+    write, read = session.phases
+    assert write.stopped_at == "guard" and not write.is_valid
+    assert "left out" in read.reasons[0] and session.exit_code == 8
