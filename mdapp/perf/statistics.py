@@ -124,6 +124,57 @@ def paired_ratio(
     return Interval(value, float(low), float(high))
 
 
+def median_interval(
+    values: Sequence[float], *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """Return the median with its bootstrap interval; fewer than three values have none.
+
+    Raises
+    ------
+    ValueError
+        The sample is empty.
+    """
+    sample = _sample(values)
+    n, value = len(sample), float(np.median(sample))
+    if n < FEWEST_ROUNDS:
+        return Interval(value, math.nan, math.nan)
+    drawn = np.random.default_rng(seed).integers(0, n, size=(resamples, n))
+    tail = 50.0 * (1.0 - level)
+    low, high = np.percentile(np.median(sample[drawn], axis=1), [tail, 100.0 - tail])
+    return Interval(value, float(low), float(high))
+
+
+def unpaired_ratio(
+    numerator: Sequence[float],
+    denominator: Sequence[float],
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Return median(numerator) / median(denominator) of samples from different days.
+
+    Both are resampled, each by itself. Fewer than three values in either have no interval.
+
+    Raises
+    ------
+    ValueError
+        A sample is empty, or not positive.
+    """
+    over, under = _sample(numerator), _sample(denominator)
+    if min(over.min(), under.min()) <= 0.0:
+        raise ValueError("a ratio of times needs positive times")
+    value = float(np.median(over) / np.median(under))
+    if min(len(over), len(under)) < FEWEST_ROUNDS:
+        return Interval(value, math.nan, math.nan)
+    draw = np.random.default_rng(seed)
+    tops = np.median(over[draw.integers(0, len(over), (resamples, len(over)))], axis=1)
+    bottoms = np.median(under[draw.integers(0, len(under), (resamples, len(under)))], axis=1)
+    tail = 50.0 * (1.0 - level)
+    low, high = np.percentile(tops / bottoms, [tail, 100.0 - tail])
+    return Interval(value, float(low), float(high))
+
+
 def _sample(values: Sequence[float]) -> np.ndarray:
     sample = np.asarray(values, np.float64)
     if sample.ndim != 1 or not len(sample):

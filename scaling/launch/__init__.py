@@ -1,0 +1,1 @@
+"""How points are started: by mpirun here, or by job scripts elsewhere."""
