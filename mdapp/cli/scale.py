@@ -76,7 +76,7 @@ def scale(
     ] = None,
     max_slowdown: Annotated[
         str, typer.Option("--max-slowdown", metavar="X%",
-                          help="Of a time against the baseline.")] = "10%",
+                          help="Of a time against the baseline; default 10%.")] = "",
     emit: Annotated[
         str, typer.Option("--emit", metavar="slurm|pbs|flux|local",
                           help="Write a job script instead of running here.")] = "",
@@ -116,7 +116,9 @@ def scale(
     Exit codes: 0 done, 1 a verdict is FAIL, 2 wrong use or bad input, 3 internal error.
     """  # noqa: D301 - the parser looks for a backspace character, where lines are kept as they are
     copies = {"html": html, "json": json_target, "junit": junit}
-    against = (baseline, max_slowdown)
+    if max_slowdown and baseline is None:
+        raise InputError("--max-slowdown: against what? Name an older study with --baseline")
+    against = (baseline, max_slowdown or "10%")
     if collected is not None:
         if study:
             raise InputError(f"--collect {collected}: reads what is there, and runs no {study}")

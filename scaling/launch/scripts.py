@@ -140,7 +140,7 @@ PYTHON={python}
 
 measure() {{   # measure KEY ANSWER NODES RANKS THREADS COMMAND...
   local key=$1 answer=$2; shift 2
-  if grep -qs "\"key\": \"$key\"" "$answer"; then echo "kept: $answer"; return; fi
+  if grep -qsF '"key": "'"$key"'"' "$answer"; then echo "kept: $answer"; return; fi
   start "$@" --answer "$answer"
 }}
 
