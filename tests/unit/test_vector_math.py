@@ -68,12 +68,15 @@ def test_sine_and_cosine() -> None:
     assert np.array_equal(whole, np.rint(x))
 
 
-@pytest.mark.parametrize(("dtype", "largest"), [("float64", 708.0), ("float32", 87.0)])
-def test_exp(dtype: str, largest: float) -> None:
+RANGES = [("float64", -600.0, 708.0), ("float32", -60.0, 87.0)]
+
+
+@pytest.mark.parametrize(("dtype", "least", "largest"), RANGES)
+def test_exp(dtype: str, least: float, largest: float) -> None:
     rng = np.random.default_rng(1)
     x = np.concatenate([
-        rng.uniform(-largest, largest, 40000), rng.uniform(-1, 1, 40000),
-        rng.normal(0, 1e-6, 1600), [0.0, -0.0, largest, -largest],
+        rng.uniform(least, largest, 40000), rng.uniform(-1, 1, 40000),
+        rng.normal(0, 1e-6, 1600), [0.0, -0.0, largest, least],
         np.log(2) * (np.arange(-60, 60) + 0.5), np.zeros(4)])  # fmt: skip
     x = np.resize(x, len(x) // 16 * 16).astype(dtype)
     out = np.empty_like(x)
@@ -83,14 +86,14 @@ def test_exp(dtype: str, largest: float) -> None:
     assert errors.max() < 1.0 and (out[x == 0] == 1).all()
 
 
-@pytest.mark.parametrize(("dtype", "largest"), [("float64", 708.0), ("float32", 87.0)])
-def test_exp_beyond_its_range_is_finite(dtype: str, largest: float) -> None:
-    x = np.array([1e30, 2 * largest, -2 * largest, -1e30] * 4, dtype)
+@pytest.mark.parametrize(("dtype", "least", "largest"), RANGES)
+def test_exp_beyond_its_range_is_far_from_subnormal(dtype: str, least: float, largest: float) -> None:
+    x = np.array([1e30, 2 * largest, 2 * least, -1e30] * 4, dtype)
     out = np.empty_like(x)
     exp_of_all(x, out)
-    ends = np.exp(np.array([largest, largest, -largest, -largest] * 4))
+    ends = np.exp(np.array([largest, largest, least, least] * 4))
     np.testing.assert_allclose(out, ends, rtol=1e-14 if dtype == "float64" else 2e-6)
-    assert (out >= np.finfo(dtype).tiny).all()
+    assert (out >= 1e9 * np.finfo(dtype).tiny).all()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -113,7 +116,7 @@ def test_tanh(dtype: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "largest", "least"), [("float64", 26.0, 1e-15), ("float32", 9.0, 5e-7)]
+    ("dtype", "largest", "least"), [("float64", 24.0, 1e-15), ("float32", 7.5, 5e-7)]
 )
 def test_erfc(dtype: str, largest: float, least: float) -> None:
     """Against the C library; rounding of x^2 alone changes e^(-x^2) by x^2 eps / 2."""
@@ -134,4 +137,4 @@ def test_erfc_far_out_is_small_and_finite() -> None:
     x = np.full(16, 1e8)
     out, bell = np.empty_like(x), np.empty_like(x)
     erfc_of_all(x, out, bell)
-    assert (out >= 0).all() and (out < 1e-300).all()
+    assert (out >= 0).all() and (out < 1e-260).all()
