@@ -26,6 +26,7 @@ COMMANDS = {
     "eval": ("mdapp.cli.eval", "Energy, forces and stress of one structure."),
     "fit": ("mdapp.cli.fit", "Fit a NEP or a Deep Potential to energies and forces."),
     "stress": ("mdapp.cli.stress", "Stress a file system, alone and beside a run."),
+    "validate": ("mdapp.cli.validate", "Check an implementation of a potential."),
     "potentials": ("mdapp.cli.potentials", "List the potentials and their keys."),
     "ckpt": ("mdapp.cli.ckpt", "List, inspect, verify, prune and repair checkpoints."),
     "scale": ("mdapp.cli.scale", "Measure how a deck scales: strong, weak, saturation; a page."),

@@ -1,0 +1,1 @@
+"""`mdapp validate`: whether an implementation of a potential may be trusted in a parallel run."""
