@@ -70,7 +70,10 @@ def committee(ntypes: int, *, part: Sequence[Mapping[str, Any]],
 
 
 def own_potential(style: str) -> Factory:
-    """What makes the potential of `python:FILE.py:NAME`, a pair formula or a JAX function.
+    """What makes the potential of `python:FILE.py:NAME`.
+
+    That is a pair formula, a JAX function, or a class with all that potentials.base asks of a
+    potential; of a class `from_options(ntypes, **keys)`, or itself, called the same way.
 
     Raises
     ------
@@ -81,6 +84,9 @@ def own_potential(style: str) -> Factory:
     found = getattr(module, name, None)
     if isinstance(found, JaxFunction):
         return found.own_factory(style, path)
+    if inspect.isclass(found) and hasattr(found, "compiled"):
+        factory: Any = found
+        return getattr(factory, "from_options", factory)  # type: ignore[no-any-return]
     return own_pair(style)
 
 

@@ -179,7 +179,16 @@ def line_of(outcome: Any) -> str:
 def finish(report: Report, out: Path | None, json_target: Path | None, junit: Path | None,
            html: Path | None, stream: Any) -> None:
     """Write what was asked for."""
+    from mdapp.report.write import write
+
     print("\n".join(["", *report.summary]), file=stream)
+    with tempfile.TemporaryDirectory(prefix="mdapp-validate-") as nowhere:
+        if out is not None or any((json_target, junit, html)):
+            files = write(report, out or Path(nowhere), html=html, json=json_target, junit=junit)
+            shown = [str(f) for f in files if out is None or f.parent != out]
+            page = [str(out / "report.html")] if out is not None else []
+            print(f"written: {', '.join([*page, *(f for f in shown if nowhere not in f)])}",
+                  file=stream)
 
 
 def named_precisions(given: list[str]) -> list[str]:

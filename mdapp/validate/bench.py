@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mdapp.charges import give_charges
 from mdapp.errors import InputError
@@ -176,6 +176,11 @@ class Bench:
             return {"mixed": tuple(range(count))}
         return alone
 
+    @property
+    def richest(self) -> str:
+        """The kind of structure with the most species."""
+        return list(self.kinds())[-1]
+
     def bulk(self, kind: str, *, edge: float = 0.0, shear: bool = False,
              displacement: float = 0.08, cells: int = 0) -> Structure:
         """A distorted crystal with periodic boundaries; see mdapp.validate.crystals.bulk."""
@@ -207,23 +212,22 @@ class Bench:
         s = self.cluster(next(iter(self.kinds())), atoms=12)
         return self.free(s.x, type_)
 
-    def free(self, x: NDArray[np.float64], types: NDArray[np.int32] | int = 0) -> Structure:
+    def free(self, x: ArrayLike, types: ArrayLike = 0) -> Structure:
         """Atoms in empty space."""
-        x = np.asarray(x, np.float64).reshape(-1, 3)
-        lo = x.min(axis=0, initial=0.0) - 1.0
-        hi = x.max(axis=0, initial=0.0) + 1.0
-        return self.structure(Box.orthogonal(lo, hi, (False, False, False)), x, types)
+        at = np.asarray(x, np.float64).reshape(-1, 3)
+        lo = at.min(axis=0, initial=0.0) - 1.0
+        hi = at.max(axis=0, initial=0.0) + 1.0
+        return self.structure(Box.orthogonal(lo, hi, (False, False, False)), at, types)
 
-    def structure(self, box: Box, x: NDArray[np.float64], types: NDArray[np.int32] | int
-                  ) -> Structure:
+    def structure(self, box: Box, x: ArrayLike, types: ArrayLike) -> Structure:
         """Atoms of these types with their charges."""
-        x = np.asarray(x, np.float64).reshape(-1, 3)
-        given = np.broadcast_to(np.asarray(types, np.int32), len(x)).copy()
+        at = np.asarray(x, np.float64).reshape(-1, 3)
+        given = np.broadcast_to(np.asarray(types, np.int32), len(at)).copy()
         q = None if self.subject.charges is None else self.subject.charges[given]
-        return Structure.of_arrays(box, x, given, self.subject.species, q)
+        return Structure.of_arrays(box, at, given, self.subject.species, q)
 
 
-class guarded:  # noqa: N801 - reads as a statement
+class guarded:
     """Whatever a potential raises within becomes a Fault, interrupts excepted."""
 
     def __init__(self, structure: Structure | None = None):
@@ -236,7 +240,8 @@ class guarded:  # noqa: N801 - reads as a statement
         """Turn the error."""
         if isinstance(error, Exception) and not isinstance(error, Fault):
             text = (str(error).strip().splitlines() or [""])[0]
-            raise Fault(f"it raises {type(error).__name__}: {text[:300]}", self.structure) from error
+            told = f"it raises {type(error).__name__}: {text[:300]}"
+            raise Fault(told, self.structure) from error
 
 
 def refuse_wrong_shapes(result: Any, forces: NDArray[np.float64], n: int, want: Want,

@@ -1,14 +1,18 @@
 """Structures that suit a potential: its own crystal, found by stretching, and pieces of it.
 
 A suite with fixed lattice constants would test an unusual potential where it is never used. So
-four crystals are stretched to where the energy of an atom is least, and the deepest one is taken. A
-potential that only repels, or only attracts, has none: it gets a close packing with neighbours at
-half its cutoff.
+four crystals are stretched to where the energy of an atom has a minimum, and the deepest one is
+taken. A potential that only repels, or only attracts, has none: it gets a close packing with
+neighbours at half its cutoff.
+
+Fitted models have minima where they have never seen data. Where the deck has a crystal, the minimum
+next to that is taken; else distances of elements are looked for around their covalent radii, and
+of a fitted model the minimum nearest to these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,12 +23,14 @@ from mdapp.evaluate import Structure
 from mdapp.model.box import Box
 from mdapp.model.crystal import BASES
 from mdapp.validate.measure import Fault
+from mdapp.validate.subject import NEAREST
+from potentials.nep.elements import ATOMIC_NUMBER, RADII
 
 if TYPE_CHECKING:
     from mdapp.validate.bench import Bench
 
-NEAREST = {"sc": 1.0, "bcc": 3**0.5 / 2, "fcc": 0.5**0.5, "diamond": 3**0.5 / 4}   # of a constant
 STEP = 0.95
+WALL = 10.0                                          # times the scan's spread: it ends here
 SHORTEST = 0.12                                      # of the cutoff: where stretching ends
 SHEAR = np.array([[1.0, 0.0, 0.0], [0.11, 1.0, 0.0], [-0.07, 0.13, 1.0]])
 
@@ -37,50 +43,81 @@ class Crystal:
     ----------
     style : sc, bcc, fcc or diamond
     distance : between nearest neighbours
-    depth : energy of an atom below that of one alone; 0 where there is no minimum
+    depth : of the minimum below the lower of its two sides; 0 where there is none. The energy of
+        an atom alone is no measure: fitted models have often never seen one
+    energy : of an atom
     """
 
     style: str
     distance: float
     depth: float
+    energy: float = 0.0
 
     @property
     def constant(self) -> float:
         """Edge of the cubic cell."""
-        return self.distance / NEAREST[self.style]
+        return float(self.distance / NEAREST[self.style])
 
 
 def find_crystal(bench: Bench) -> Crystal:
     """Stretch four crystals and take the one whose atoms are bound best."""
     reach = bench.reach
+    given = bench.subject.lattice
+    if given is not None:
+        return near_given(bench, *given)
+    usual = usual_distance(bench.subject.species)
     found = [c for style in ("fcc", "bcc", "diamond", "sc")
-             if (c := minimum(bench, style, reach)) is not None]
+             if (c := minimum(bench, style, reach, usual)) is not None]
     if not found:
         bench.notes.append("no crystal has an energy minimum: neighbours are put at half the "
                            "cutoff")
         return Crystal("fcc", 0.5 * reach, 0.0)
-    return max(found, key=lambda c: c.depth)
+    if usual and bench.subject.learned:
+        return min(found, key=lambda c: abs(np.log(c.distance / usual)))
+    return min(found, key=lambda c: c.energy)
 
 
-def minimum(bench: Bench, style: str, reach: float) -> Crystal | None:
+def near_given(bench: Bench, style: str, constant: float) -> Crystal:
+    """The crystal of a deck, at the minimum next to it if there is one within 5 %."""
+    d = constant * NEAREST[style]
+    best, energy = golden(lambda r: energy_at(bench, style, r), 0.95 * d, 1.05 * d)
+    if not 0.951 * d < best < 1.049 * d or not np.isfinite(energy):
+        best, energy = d, energy_at(bench, style, d)
+    far = energy_at(bench, style, min(1.6 * d, bench.reach))
+    return Crystal(style, best, max(far - energy, 0.0), energy)
+
+
+def usual_distance(species: Sequence[str]) -> float:
+    """Of neighbours of some elements, by their covalent radii; 0 where one is no element."""
+    if not set(species) <= set(ATOMIC_NUMBER):
+        return 0.0
+    last = len(RADII)
+    return 2 * float(np.mean([RADII[min(ATOMIC_NUMBER[n], last) - 1] for n in species]))
+
+
+def minimum(bench: Bench, style: str, reach: float, usual: float) -> Crystal | None:
     """The deepest energy of a crystal as its neighbours come nearer, refined; None without one."""
-    alone = energy_at(bench, style, 1.5 * reach / min(NEAREST.values()))
+    nearest = max(SHORTEST * reach, 0.8 * usual)
     scanned: list[tuple[float, float]] = []
-    d, lowest = 1.0 * reach, 0.0
-    while d > SHORTEST * reach:
-        e = energy_at(bench, style, d) - alone
-        scanned.append((d, e))
-        lowest = min(lowest, e)
-        if lowest < 0 and e > 0:
+    d = min(reach, 2.1 * usual) if usual else reach
+    while d > nearest:
+        scanned.append((d, energy_at(bench, style, d)))
+        energies = np.array([e for _, e in scanned])
+        spread = float(np.ptp(energies[:-1])) if len(scanned) > 1 else np.inf
+        if energies[-1] > energies[:-1].min(initial=np.inf) + WALL * max(spread, 1.0):
             break
         d *= STEP
-    energies = np.array([e for _, e in scanned])
-    k = int(energies.argmin())
-    if not 0 < k < len(scanned) - 1 or not energies[k] < -1e-6:
+    if len(scanned) < 3:
         return None
-    d, e = golden(lambda r: energy_at(bench, style, r) - alone,
-                  scanned[k + 1][0], scanned[k - 1][0])
-    return Crystal(style, d, -e)
+    energies = np.minimum(energies, np.finfo(float).max)
+    depths = [min(energies[:k].max(), energies[k + 1:].max()) - energies[k]
+              if energies[k] <= min(energies[k - 1], energies[k + 1]) else 0.0
+              for k in range(1, len(energies) - 1)]
+    if not depths or max(depths) < 1e-6:
+        return None
+    k = 1 + int(np.argmax(depths))
+    d, e = golden(lambda r: energy_at(bench, style, r), scanned[k + 1][0], scanned[k - 1][0])
+    return Crystal(style, d, float(max(depths)) + float(energies[k]) - e, e)
 
 
 def energy_at(bench: Bench, style: str, distance: float) -> float:
@@ -132,7 +169,7 @@ def cubic(bench: Bench, style: str, constant: float, kind: str, cells: tuple[int
 
 def types_for(bench: Bench, kind: str, n: int) -> np.ndarray:
     """(n,) types of a kind of structure; mixed: as many of each as can be, shuffled."""
-    chosen = bench.kinds().get(kind) or next(reversed(bench.kinds().values()))
+    chosen = bench.kinds().get(kind) or [*bench.kinds().values()][-1]
     types = np.resize(np.array(chosen, np.int32), n)
     if bench.subject.charges is None:
         bench.random(f"types {kind} {n}").shuffle(types)

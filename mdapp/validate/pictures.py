@@ -42,8 +42,8 @@ def force_curves(outcomes: Sequence[Outcome]) -> list[Plot | Table]:
             data = o.finding.data
             axes.loglog(data["h"], [max(e, 1e-18) for e in data["error"]], marker=MARKS[k],
                         label=o.precision)
-            threshold = o.finding.measures[0].threshold
-            axes.axhline(threshold, linestyle="--", linewidth=0.8, color=f"C{k}")
+            allowed = o.finding.measures[0].threshold or 1.0
+            axes.axhline(allowed, linestyle="--", linewidth=0.8, color=f"C{k}")
         axes.set_xlabel("step of the differences")
         axes.set_ylabel("largest |F + dE/dx| / F_rms")
         axes.legend()

@@ -1,12 +1,12 @@
 """Runs checks one after the other and makes a status of what they find.
 
-    PASS          all measures are good
-    WARN          one is between its threshold and the limit beyond which it fails
-    FAIL          one is bad, or the potential raised, hung, died, or returned nonsense
-    XFAIL, XPASS  a declared failure, which happened or did not
-    NOT_RESOLVED  good, but the measurement could not have seen a bad value
-    SKIP          could not be asked, with the reason
-    NA            the check itself broke: a defect of the suite
+- PASS: all measures are good
+- WARN: one is between its threshold and the limit beyond which it fails
+- FAIL: one is bad, or the potential raised, hung, died, or returned nonsense
+- XFAIL, XPASS: a declared failure, which happened or did not
+- NOT_RESOLVED: good, but the measurement could not have seen a bad value
+- SKIP: could not be asked, with the reason
+- NA: the check itself broke: a defect of the suite
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ def species_of(spec: PotentialSpec) -> tuple[str, ...]:
             return tuple(map(str, known))
     if "part" in spec.parameters:
         return _of_parts(spec.parameters["part"])
-    name = spec.parameters.get("file")
-    for path in [find_file(n) for n in ([name] if isinstance(name, str) else name or [])]:
+    given = spec.parameters.get("file", [])
+    for path in [find_file(n) for n in ([given] if isinstance(given, str) else given)]:
         found = tuple(dict.fromkeys(_in_file(spec.style, path)))
         if found:
             return found
@@ -53,9 +53,9 @@ def _of_parts(parts: Any) -> tuple[str, ...]:
 def _in_file(style: str, path: Path) -> Iterator[str]:
     """Names of the elements in the file of a style."""
     if style == "deep_potential":
-        from potentials.deep_potential.model import read_model
+        from potentials.deep_potential.format import read_model
 
-        yield from read_model(path).type_map
+        yield from read_model(path).elements
         return
     if style == "jax" or kind_of(style) == "python":
         from potentials.jax_model.weights import load_weights

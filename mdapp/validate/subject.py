@@ -30,6 +30,7 @@ from potentials.pair.potential import OfPairs
 from potentials.registry import PotentialError
 from potentials.shorthand import PotentialSpec, read_potential
 
+NEAREST = {"sc": 1.0, "bcc": 0.75**0.5, "fcc": 0.5**0.5, "diamond": 3**0.5 / 4}   # of a constant
 LEARNED = ("nep", "snap", "jax", "deep_potential", "committee")
 FIXED = ("contract", "decomposition", "pbc", "permutation", "sums", "reproducible", "restart",
          "skin")                                    # no failure of these can be declared
@@ -80,6 +81,8 @@ class Subject:
     local : whether nothing may act beyond that at all
     external_field : whether it is not expected to be the same everywhere
     known : expected failures
+    declared : of the file beside the potential's
+    lattice : style and constant of the deck's crystal, if it has one
     """
 
     text: str
@@ -95,6 +98,7 @@ class Subject:
     external_field: bool = False
     known: tuple[Known, ...] = ()
     declared: Mapping[str, Any] = field(default_factory=dict)
+    lattice: tuple[str, float] | None = None
 
     @property
     def serial(self) -> str:
@@ -168,7 +172,19 @@ def read_subject(text: str, *, species: Sequence[str] = (), charges: Sequence[fl
         text, spec, potential, UNITS[units or fixed or "lj"], names, named,
         charges_of(potential, count, charges), masses_of(names, units or fixed or "lj"),
         float(force_range), bool(declare.get("local", True)),
-        bool(declare.get("external_field", False)), own_known(potential, known) + known, declare)
+        bool(declare.get("external_field", False)), own_known(potential, known) + known, declare,
+        lattice_of(text))
+
+
+def lattice_of(text: str) -> tuple[str, float] | None:
+    """The cubic crystal in the deck that the potential was read from."""
+    if not text.endswith(".toml"):
+        return None
+    system = tomllib.loads(Path(text).read_text(encoding="utf-8")).get("system")
+    if not isinstance(system, dict) or system.get("lattice") not in NEAREST:
+        return None
+    constant = system.get("constant")
+    return (system["lattice"], float(constant)) if isinstance(constant, (int, float)) else None
 
 
 def charges_of(potential: Potential, count: int, given: Sequence[float]

@@ -1,10 +1,10 @@
 """6 pbc: an atom and its images are one, whatever box they are written in.
 
-Energies per cell and forces must not change when atoms are moved by up to three edges each, when the
-cell is repeated two or three times along an axis, with each of the seven sets of boundaries that
-have a periodic axis, and when the cell is shorter than the cutoff: there a repeated cell is the
-judge, in which no image is nearer than in the small one. A potential may refuse a small cell, but
-may not be wrong in it. Neither may it matter where in space the cell lies.
+Energies per cell and forces must not change when atoms are moved by up to three edges each, when
+the cell is repeated two or three times along an axis, with each of the seven sets of boundaries
+that have a periodic axis, and when the cell is shorter than the cutoff: there a repeated cell is
+the judge, in which no image is nearer than in the small one. A potential may refuse a small cell,
+but may not be wrong in it. Neither may it matter where in space the cell lies.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def pbc(bench: Bench, precision: str) -> Finding:
 
 def pairs(bench: Bench, kind: str
           ) -> Iterator[tuple[str, Structure, Structure, NDArray[np.int64]]]:
-    """Structures that must agree: (what, one, the other, atom of the first that each copy is of)."""
+    """Structures that must agree: (what, one, other, atom of one that each copy is of)."""
     s = bench.bulk(kind, cells=2)
     n = len(s.x)
     same = np.arange(n)

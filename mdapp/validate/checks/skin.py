@@ -53,7 +53,7 @@ def skin(bench: Bench, precision: str) -> Finding:
 
 def in_runs(bench: Bench, precision: str) -> tuple[float, int]:
     """Largest distance between runs that make their lists at other times, and dangerous builds."""
-    kind = next(reversed(bench.kinds()))
+    kind = bench.richest
     s = bench.bulk(kind)
     skin = 0.15 * bench.crystal.distance
     ends, dangerous = [], 0

@@ -61,7 +61,7 @@ def total(f: np.ndarray) -> np.ndarray:
 
 def drift(bench: Bench, precision: str) -> float:
     """Momentum that a run from rest of the whole gains, over sqrt(N) of an atom's."""
-    kind = next(reversed(bench.kinds()))
+    kind = bench.richest
     with simulation(bench, bench.bulk(kind), precision) as sim:
         sim.run(1)
         began = time.perf_counter()
