@@ -5,16 +5,14 @@ The three profiles are one command with three names. All ranks take part; rank 0
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from mdapp.cli.output import check_json_target, text_stream, write_json
+from mdapp.cli.output import check_json_target, text_stream
 from mdapp.errors import InputError
-
-if TYPE_CHECKING:
-    from mdapp.stress.session import Session
 
 stress = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -101,16 +99,30 @@ def run_and_report(profile: str, directory: Path, out: Path | None, json_target:
                           tell=lambda line: print(line, file=stream, flush=True), **wishes)
     with agree(comm):
         if comm.rank == 0:
-            report(session, json_target)
+            from mdapp.stress.summary import body_of
+
+            show([body_of(session)], out, json_target)
     return session.exit_code
 
 
-def report(session: Session, json_target: str | None) -> None:
-    """Write what was found."""
-    from mdapp.stress.summary import body_of
+def show(bodies: list[dict[str, Any]], out: Path | None, json_target: str | None,
+         html: Path | None = None) -> None:
+    """Write the report of runs, and print it."""
+    from mdapp.report.plain import json_text
+    from mdapp.report.text import text
+    from mdapp.report.write import write
+    from mdapp.stress.page import brief, report_of
 
-    if json_target is not None:
-        write_json(json_target, "mdapp.stress", 1, body_of(session))
+    report = report_of(bodies)
+    folder = out or Path(time.strftime("stress-%Y%m%d-%H%M%S"))
+    stream = text_stream(json_target)
+    print(text(brief(report)), file=stream, flush=True)
+    copy = Path(json_target) if json_target not in (None, "-") else None
+    paths = write(report, folder, html=html, json=copy)
+    if json_target == "-":
+        print(json_text(report), end="")
+    page = next(p for p in paths if p.suffix == ".html")
+    print(f"report: {page}", file=stream, flush=True)
 
 
 def check_out(out: Path | None, directory: Path) -> None:
@@ -156,4 +168,21 @@ def clean(
     names = Meeting(comm).on_root(lambda: folder.clean(directory))
     if comm.rank == 0:
         print(f"{directory}: removed {len(names)} runs")
+    return 0
+
+
+@stress.command("report")
+def report(
+    runs: Annotated[list[Path], typer.Argument(
+        metavar="R...", help="Folders of reports, or their report.json.")],
+    out: Out = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="F", help="The page here.")] = None,
+    json_target: Json = None,
+) -> int:
+    """Put several runs on one page, and compare their rates."""
+    from mdapp.stress.stored import read_runs
+
+    check_json_target(json_target)
+    bodies = read_runs(runs)
+    show(bodies, out, json_target, html)
     return 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from time import perf_counter
 
 from mdapp.storage.files import REAL, File
 from mdapp.stress.decode import Finding, Known, decode, short_file
@@ -123,8 +124,9 @@ class Write(Work):
         """Write one transfer."""
         assert self.out is not None
         offset = self.layout.offset(self.rank, i)
-        with self.own():
-            self.buffer.fill(self.key, self.number, offset)
+        began = perf_counter()
+        self.buffer.fill(self.key, self.number, offset)
+        self.own_s += perf_counter() - began
         self.out.pwrite(self.buffer.data, offset)
 
     def end(self, count: int) -> None:
@@ -161,6 +163,7 @@ class Read(Work):
 
     def begin(self) -> None:
         """Open the file."""
+        self.buffer.poison()
         self.source = REAL.open(self.layout.path(self.writer))
 
     def offset(self, i: int) -> int:
@@ -171,12 +174,12 @@ class Read(Work):
         """Read one transfer and check it."""
         assert self.source is not None
         buffer, offset = self.buffer, self.offset(i)
-        with self.own():
-            buffer.poison()
         got = self.source.pread_into(buffer.data, offset)
-        with self.own():
-            if got < self.per_step or not buffer.is_right(self.key, self.number, offset):
-                self.wrong(self.explained(offset, got))
+        began = perf_counter()
+        if got < self.per_step or not buffer.is_right(self.key, self.number, offset):
+            self.wrong(self.explained(offset, got))
+            buffer.poison()
+        self.own_s += perf_counter() - began
 
     def explained(self, offset: int, got: int) -> list[Finding]:
         """What is wrong with the transfer in the buffer."""
@@ -224,4 +227,4 @@ class RandomRead(Read):
         """A place that a counter-based generator gives: no two ranks share a sequence."""
         from mdapp.stress.pattern import mix_int
 
-        return mix_int(self.key ^ (self.writer << 40) ^ i) % self.places * RANDOM
+        return mix_int(int(self.key) ^ (self.writer << 40) ^ i) % self.places * RANDOM

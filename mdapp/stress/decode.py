@@ -8,8 +8,8 @@
     short file  the file ends before
     corrupted   none of these
 
-A word is turned back into the place it belongs to (`pattern.unmix`). An arbitrary word may give a
-place that exists too, if there are terabytes of data or many earlier runs; so a place counts only
+A word is turned back into the place it belongs to (`pattern.unspread`). An arbitrary word may give
+a place that exists too, if there are terabytes of data or many earlier runs; so a place counts only
 where the word beside it gives the place beside it.
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mdapp.stress.pattern import FILE_SHIFT, POISON, POISON_EVERY, Words, key_of, unmix
+from mdapp.stress.pattern import FILE_SHIFT, POISON, POISON_EVERY, Words, key_of, unspread
 
 FEW_BITS = 8
 MOST_FINDINGS = 16
@@ -75,7 +75,7 @@ class Known:
     extents: dict[str, tuple[int, int]]
     earlier: Sequence[int] = ()
 
-    def keys(self) -> Iterator[tuple[bool, str, int, tuple[int, int]]]:
+    def keys(self) -> Iterator[tuple[bool, str, np.uint64, tuple[int, int]]]:
         """(is stale, field, K, extent) of all that can be recognised, this run's first."""
         for number, stale in [(self.run, False), *((n, True) for n in self.earlier)]:
             for field, extent in self.extents.items():
@@ -100,20 +100,20 @@ def decode(
     origin = np.full(len(wrong), -1, np.int64)          # number of the word's true place
     fields = np.full(len(wrong), "", "<U32")
     words = found[wrong]
-    blank = (words == 0) | (words == np.uint64(POISON))
+    blank = (words == 0) | (words == POISON)
     steps = np.diff(wrong)
     flipped = np.bitwise_count(words ^ right[wrong])
     kinds[flipped <= FEW_BITS] = "bit flip"
     kinds[words == 0] = "zeros"
     for stale, name, key, (files, size) in known.keys():  # noqa: SIM118 - not a mapping
-        place = unmix(words) ^ np.uint64(key)
+        place = unspread(words) ^ key
         at = (place & np.uint64((1 << FILE_SHIFT) - 1)) << np.uint64(3)
         beside = np.diff(place.astype(np.int64)) == steps
         fits = ((place >> np.uint64(FILE_SHIFT) < files) & (at < size) & (origin < 0) & ~blank
                 & (np.append(beside, False) | np.append(False, beside)))
         kinds[fits] = "stale" if stale else "misplaced"
         origin[fits], fields[fits] = place[fits].astype(np.int64), name
-    not_read = {int(i) // POISON_EVERY for i in wrong[words == np.uint64(POISON)]
+    not_read = {int(i) // POISON_EVERY for i in wrong[words == POISON]
                 if i % POISON_EVERY == 0}
     if not_read:
         inside = np.isin(wrong // POISON_EVERY, list(not_read))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from time import perf_counter
 
 from mdapp.storage.files import REAL
 from mdapp.stress.decode import Finding, Known, decode, short_file
@@ -107,8 +108,9 @@ class Create(OnFiles):
         """Make one file."""
         with REAL.open(Path(self.path(i)), os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
             if self.tree.nbytes:
-                with self.own():
-                    self.buffer.fill(self.key, self.tree.number(self.rank, i), 0)
+                began = perf_counter()
+                self.buffer.fill(self.key, self.tree.number(self.rank, i), 0)
+                self.own_s += perf_counter() - began
                 file.pwrite(self.buffer.data[: self.tree.nbytes], 0)
 
     def end(self, count: int) -> None:
@@ -141,6 +143,7 @@ class ReadSmall(OnFiles):
         super().__init__(tree, rank)
         self.known, self.key = known, key_of(known.run, tree.field)
         self.buffer = Buffer(tree.nbytes)
+        self.buffer.poison()
 
     def paths(self) -> list[Path]:
         """A few of the files."""
@@ -149,26 +152,28 @@ class ReadSmall(OnFiles):
     def step(self, i: int) -> None:
         """Read one file."""
         tree, buffer = self.tree, self.buffer
-        with self.own():
-            buffer.poison()
         try:
             with REAL.open(Path(self.path(i))) as file:
                 got = file.pread_into(buffer.data, 0)
         except FileNotFoundError:
             self.note("missing", i, "the file is not there")
             return
-        number = tree.number(self.rank, i)
-        with self.own():
-            if got == tree.nbytes and buffer.is_right(self.key, number, 0):
-                return
-            path = str(tree.path(self.rank, i).relative_to(tree.folder))
-            whole = -(-got // 8) if got == tree.nbytes else got // 8
-            right = buffer.expected(self.key, number, 0)
-            found = decode(buffer.words[:whole], right[:whole], self.known, tree.field, number, 0,
-                           path)  # fmt: skip
-            if got < tree.nbytes:
-                found.append(short_file(path, tree.field, number, got, tree.nbytes - got))
-            self.wrong(found)
+        number, began = tree.number(self.rank, i), perf_counter()
+        if got < tree.nbytes or not buffer.is_right(self.key, number, 0):
+            self.wrong(self.explained(i, got))
+            buffer.poison()
+        self.own_s += perf_counter() - began
+
+    def explained(self, i: int, got: int) -> list[Finding]:
+        """What is wrong with the file in the buffer."""
+        tree, buffer, number = self.tree, self.buffer, self.tree.number(self.rank, i)
+        path = str(tree.path(self.rank, i).relative_to(tree.folder))
+        whole = -(-got // 8) if got == tree.nbytes else got // 8
+        right = buffer.expected(self.key, number, 0)
+        found = decode(buffer.words[:whole], right[:whole], self.known, tree.field, number, 0, path)
+        if got < tree.nbytes:
+            found.append(short_file(path, tree.field, number, got, tree.nbytes - got))
+        return found
 
 
 class Delete(OnFiles):

@@ -15,8 +15,6 @@ import errno
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,15 +73,6 @@ class Work:
     def paths(self) -> list[Path]:
         """Files that will be read, for evidence of caches."""
         return []
-
-    @contextmanager
-    def own(self) -> Iterator[None]:
-        """Time of the block is the tool's own."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.own_s += time.perf_counter() - began
 
     def wrong(self, findings: list[Finding]) -> None:
         """Note an operation that gave back something else than was written."""

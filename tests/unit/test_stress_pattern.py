@@ -5,7 +5,7 @@ import pytest
 
 from mdapp.stress.decode import Finding, Known, decode, name_swaps
 from mdapp.stress.figure import BANDWIDTHS, RATES, combine
-from mdapp.stress.pattern import POISON, Buffer, key_of, mix_int, unmix
+from mdapp.stress.pattern import Buffer, key_of, spread_int, unspread
 
 RUN, EARLIER = 0x1234_5678_9ABC_DEF0, 0x0FED_CBA9_8765_4321
 KNOWN = Known(RUN, {"easy": (4, 1 << 20), "hard": (1, 1 << 20)}, (EARLIER,))
@@ -13,31 +13,32 @@ KNOWN = Known(RUN, {"easy": (4, 1 << 20), "hard": (1, 1 << 20)}, (EARLIER,))
 
 def twin(key: int, file: int, offset: int, n: int) -> list[int]:
     """The specification: one word after the other, in whole numbers of Python."""
-    return [mix_int(key ^ (file * 2**37 + offset // 8 + i)) for i in range(n)]
+    return [spread_int(key ^ (file * 2**37 + offset // 8 + i)) for i in range(n)]
 
 
 @pytest.mark.parametrize("nbytes", [8, 13, 512, 3901, 47008])
 def test_a_buffer_holds_the_words_of_its_place(nbytes: int) -> None:
     buffer = Buffer(nbytes)
-    buffer.fill(77, 3, 4096)
+    buffer.fill(np.uint64(77), 3, 4096)
     assert buffer.words.tolist() == twin(77, 3, 4096, len(buffer.words))
-    assert len(buffer.data) == nbytes and buffer.is_right(77, 3, 4096)
+    assert len(buffer.data) == nbytes and buffer.is_right(np.uint64(77), 3, 4096)
 
 
 @pytest.mark.parametrize("byte", [0, 7, 8, 3895, 3900])
 def test_every_byte_is_checked_and_none_behind_the_last(byte: int) -> None:
     buffer = Buffer(3901)
-    buffer.fill(5, 0, 0)
+    buffer.fill(np.uint64(5), 0, 0)
     buffer.data[byte] ^= 1
-    assert not buffer.is_right(5, 0, 0)
+    assert not buffer.is_right(np.uint64(5), 0, 0)
     buffer.data[byte] ^= 1
     buffer.words[-1] ^= np.uint64(1) << np.uint64(63)       # beyond the 3901 bytes
-    assert buffer.is_right(5, 0, 0)
+    assert buffer.is_right(np.uint64(5), 0, 0)
+    assert not buffer.is_right(np.uint64(5), 0, 0), "poisoned for the next read"
 
 
-def test_mix_can_be_undone() -> None:
+def test_spread_can_be_undone() -> None:
     words = np.random.default_rng(1).integers(0, 2**63, 1000).astype(np.uint64)
-    assert [mix_int(int(w)) for w in unmix(words)] == words.tolist()
+    assert [spread_int(int(w)) for w in unspread(words)] == words.tolist()
 
 
 def found_in(change, nbytes: int = 4096, offset: int = 8192) -> list[Finding]:
@@ -80,7 +81,6 @@ def test_each_kind_of_damage_is_named() -> None:
     assert (stale.kind, stale.source) == ("stale", ("easy", 1, 8192))
     assert {f.kind for f in found_in(noise)} == {"corrupted"}
     assert {f.kind for f in found_in(unread)} == {"not read"}
-    assert int(Buffer(8).words[0]) != POISON
 
 
 def test_two_places_that_hold_each_others_words_are_swapped() -> None:
