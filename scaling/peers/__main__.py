@@ -108,6 +108,7 @@ def peers(
       python -m scaling.peers lammps --problem all --json figures.json
       python -m scaling.peers lammps --startup --json start.json
       python -m scaling.peers nep_cpu
+      python -m scaling.peers deepmd
 
     Exit code 1 if the codes did not compute the same physics; then no speeds are compared.
     """  # noqa: D301  (\b is the character that keeps the examples on their lines)

@@ -67,8 +67,11 @@ class Problem:
         are copied to where it runs.
     variants
         Of a code, the variants that differ for this problem; of a code not in it, all.
-    goals
-        Speed of mdapp in double precision over the fastest peer: what it must reach, and the aim.
+    goals, goals_mixed
+        Speed of mdapp over the fastest peer, in double precision over those in double, in mixed
+        precision over all: what it must reach, and the aim.
+    settings
+        What mdapp is told beside the script, as `--set` takes it.
     """
 
     name: str
@@ -83,6 +86,8 @@ class Problem:
     files: tuple[str, ...] = ()
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     goals: tuple[float, float] | None = None
+    goals_mixed: tuple[float, float] | None = None
+    settings: tuple[str, ...] = ()
 
     def offers(self, code: str, variant: str) -> bool:
         """Whether a variant of a code runs this problem in a way of its own."""

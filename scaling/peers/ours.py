@@ -41,10 +41,11 @@ class Mdapp:
     def command(self, variant: Variant, job: Job) -> list[str]:
         """`python -m mdapp run`, through mpirun for more than one rank."""
         sizes = [word for n, v in job.variables.items() for word in ("--var", f"{n}={v}")]
+        settings = [word for s in job.problem.settings for word in ("--set", s)]
         return [
             *(launcher(job.ranks) if job.ranks > 1 else []),
-            *(sys.executable, "-m", "mdapp", "run", job.script.name, *sizes, *variant.arguments),
-            *("--json", REPORT, "--out", "run"),
+            *(sys.executable, "-m", "mdapp", "run", job.script.name, *sizes, *settings),
+            *(*variant.arguments, "--json", REPORT, "--out", "run"),
         ]
 
     def read(self, job: Job) -> Measured:

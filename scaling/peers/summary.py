@@ -30,7 +30,8 @@ class Figures:
         Loop time of the reference over this one's (above one: faster), and list time over
         the reference's (below one: cheaper); None for peers, and where there is no peer.
     against
-        Label of the reference: the fastest peer of the same size and ranks.
+        Label of the reference: the fastest peer of the same size and ranks; for a run in double
+        precision, of those in double.
     foreign_share
         Median over the rounds of the share of its cores that other programs took.
     """
@@ -159,6 +160,7 @@ def _fastest_peer(point: Point, runs: Sequence[Run]) -> Point | None:
         other
         for other in _points(runs)
         if other.code.name != "mdapp" and (other.atoms, other.ranks) == (point.atoms, point.ranks)
+        and (other.variant.double or not point.variant.double)
     ]
     return min(peers, key=lambda p: spread(_loops(_of(p, runs))).median, default=None)
 

@@ -55,10 +55,19 @@ def comparison(figures: Sequence[Figures]) -> Iterator[Table]:
                "list us", "B/atom", "speed ratio", "list ratio")  # fmt: skip
     for key in dict.fromkeys((f.point.atoms, f.point.ranks) for f in figures):
         group = [f for f in figures if (f.point.atoms, f.point.ranks) == key]
-        against = next((f.against for f in group if f.against), "")
-        ratios = f"; ratios against {against}, with 95 % intervals" if against else ""
+        ratios = _references(group)
         title = f"{group[0].point.where}, {group[0].steps} steps{ratios}"
         yield Table(title, columns, tuple(_row(f) for f in group))
+
+
+def _references(group: Sequence[Figures]) -> str:
+    """What ratios are against; it may be another peer for each precision."""
+    compared = [f for f in group if f.speed_ratio is not None]
+    labels = list(dict.fromkeys(f.against for f in compared))
+    if len(labels) > 1:
+        of_each = [f"of {f.point.variant.name} against {f.against}" for f in compared]
+        return f"; ratios {', '.join(of_each)}, with 95 % intervals"
+    return f"; ratios against {labels[0]}, with 95 % intervals" if labels else ""
 
 
 def efficiency_table(relations: Sequence[Relation]) -> Table:
@@ -104,13 +113,15 @@ def goal_table(rows: Sequence[tuple[Problem, Sequence[Figures]]]) -> Table:
 def _goal_row(problem: Problem, figures: Sequence[Figures]) -> tuple[str, ...]:
     by_label = {f.point.label: f for f in figures}
     double, mixed = by_label.get("mdapp-double"), by_label.get("mdapp-mixed")
-    peer = next((by_label[f.against] for f in figures if f.against), None)
-    must, aim = (f"{goal:g}" for goal in problem.goals) if problem.goals else ("-", "-")
+    peers = list(dict.fromkeys(by_label[f.against] for f in (double, mixed) if f and f.against))
+    goals = [pair for pair in (problem.goals, problem.goals_mixed) if pair]
+    must, aim = (", ".join(f"{pair[k]:g}" for pair in goals) or "-" for k in (0, 1))
     return (
         problem.name,
         str(figures[0].point.atoms),
-        peer.point.label if peer else "-",
-        *(f"{f.rate / 1e3:.4g}" if f else "-" for f in (peer, double, mixed)),
+        ", ".join(peer.point.label for peer in peers) or "-",
+        ", ".join(f"{peer.rate / 1e3:.4g}" for peer in peers) or "-",
+        *(f"{f.rate / 1e3:.4g}" if f else "-" for f in (double, mixed)),
         *(_interval(f.speed_ratio) if f else "-" for f in (double, mixed)),
         must,
         aim,

@@ -44,7 +44,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(python, tmp_path, arguments, mess
 def test_help_lists_peers_problems_and_examples(python) -> None:
     end = python([*COMMAND, "--help"])
     assert end.code == 0
-    assert "Code: lammps, nep_cpu" in end.stdout and "lj_melt" in end.stdout
+    assert "Code: deepmd, lammps, nep_cpu" in end.stdout and "lj_melt" in end.stdout
     assert "    python -m scaling.peers lammps --startup --json start.json\n" in end.stdout
 
 

