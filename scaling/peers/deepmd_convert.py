@@ -21,12 +21,11 @@ DEFAULTS = {"extrapolate": 5, "step": 0.01, "frequency": "-1", "training_script"
 
 def main(model: str, graph: str, compressed: str = "") -> None:
     """Convert, and compress into a second graph."""
-    from deepmd.entrypoints.convert_backend import convert_backend
-
-    convert_backend(INPUT=model, OUTPUT=graph)
+    convert: Any = importlib.import_module("deepmd.entrypoints.convert_backend")
+    convert.convert_backend(INPUT=model, OUTPUT=graph)
     if not compressed:
         return
-    module = importlib.import_module("deepmd.tf.entrypoints.compress")
+    module: Any = importlib.import_module("deepmd.tf.entrypoints.compress")
     checked = module.normalize
 
     def complete(data: Any) -> Any:

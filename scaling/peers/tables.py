@@ -113,7 +113,8 @@ def goal_table(rows: Sequence[tuple[Problem, Sequence[Figures]]]) -> Table:
 def _goal_row(problem: Problem, figures: Sequence[Figures]) -> tuple[str, ...]:
     by_label = {f.point.label: f for f in figures}
     double, mixed = by_label.get("mdapp-double"), by_label.get("mdapp-mixed")
-    peers = list(dict.fromkeys(by_label[f.against] for f in (double, mixed) if f and f.against))
+    named = {f.against: by_label[f.against] for f in (double, mixed) if f and f.against}
+    peers = list(named.values())
     goals = [pair for pair in (problem.goals, problem.goals_mixed) if pair]
     must, aim = (", ".join(f"{pair[k]:g}" for pair in goals) or "-" for k in (0, 1))
     return (

