@@ -151,7 +151,7 @@ def _write_serially(job: Job) -> None:
         _transfer(file["blocks"].id, job.row0, job.table, None)
         _finish(file, job.clock)
     except BaseException:
-        _leave_open(file)
+        leave_open(file.id)
         raise
 
 
@@ -197,7 +197,7 @@ def _write_in_parallel(job: Job, collective: bool) -> None:
         _finish(file, job.clock, comm, failed=failure is not None)
     except Exception as error:
         failure = failure or error
-        _leave_open(file)
+        leave_open(file.id)
     if failure is not None:
         raise failure
 
@@ -269,12 +269,15 @@ def _finish(
         if together:
             file.close()
         elif flushed:
-            _leave_open(file)
+            leave_open(file.id)
 
 
-def _leave_open(file: h5py.File) -> None:
-    """Never close this handle: HDF5 1.10 crashes at a close that fails. One reference too many."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(file.id))
+def leave_open(handle: Any) -> None:
+    """Never close this handle: HDF5 1.10 crashes at a close that fails. One reference too many.
+
+    handle : low-level identifier of a file or dataset
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(handle))
 
 
 ENGINES: dict[str, Callable[[Job], None]] = {

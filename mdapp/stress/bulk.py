@@ -30,15 +30,19 @@ class Layout:
 
     Attributes
     ----------
-    field : of the pattern
+    kind : "easy" or "hard"
     nbytes : of an operation
+    folder : the API's own, below that of the run
+    field : of the pattern
+    limit : most operations of a rank
     """
 
-    field: str
+    kind: str
     nbytes: int
 
-    def __init__(self, folder: Path, ranks: int):
-        self.folder, self.ranks = folder, ranks
+    def __init__(self, folder: Path, ranks: int, limit: int):
+        self.folder, self.ranks, self.limit = folder, ranks, limit
+        self.field = f"{folder.name}/{self.kind}"
 
     def file(self, rank: int) -> int:
         """Number of the rank's file in the pattern."""
@@ -60,7 +64,7 @@ class Layout:
 class Easy(Layout):
     """A file for each rank."""
 
-    field, nbytes = "easy", TRANSFER
+    kind, nbytes = "easy", TRANSFER
 
     def file(self, rank: int) -> int:
         """One each."""
@@ -82,7 +86,7 @@ class Easy(Layout):
 class Hard(Layout):
     """One file for all ranks."""
 
-    field, nbytes = "hard", RECORD
+    kind, nbytes = "hard", RECORD
 
     def file(self, rank: int) -> int:
         """The same for all."""
@@ -110,7 +114,7 @@ class Write(Work):
     def __init__(self, layout: Layout, run: int, rank: int):
         super().__init__()
         self.layout, self.rank, self.key = layout, rank, key_of(run, layout.field)
-        self.name, self.twin = f"{layout.field}-write", f"ior-{layout.field}-write"
+        self.name, self.twin = f"{layout.kind}-write", f"ior-{layout.kind}-write"
         self.per_step = layout.nbytes
         self.buffer = Buffer(layout.nbytes)
         self.number = layout.file(rank)
@@ -122,11 +126,15 @@ class Write(Work):
 
     def step(self, i: int) -> None:
         """Write one transfer."""
-        assert self.out is not None
         offset = self.layout.offset(self.rank, i)
         began = perf_counter()
         self.buffer.fill(self.key, self.number, offset)
         self.own_s += perf_counter() - began
+        self.put(offset)
+
+    def put(self, offset: int) -> None:
+        """Write the buffer."""
+        assert self.out is not None
         self.out.pwrite(self.buffer.data, offset)
 
     def end(self, count: int) -> None:
@@ -151,7 +159,7 @@ class Read(Work):
     def __init__(self, layout: Layout, known: Known, writer: int):
         super().__init__()
         self.layout, self.known, self.writer = layout, known, writer
-        self.name, self.twin = f"{layout.field}-read", f"ior-{layout.field}-read"
+        self.name, self.twin = f"{layout.kind}-read", f"ior-{layout.kind}-read"
         self.per_step = layout.nbytes
         self.key, self.number = key_of(known.run, layout.field), layout.file(writer)
         self.buffer = Buffer(self.per_step)
@@ -172,19 +180,23 @@ class Read(Work):
 
     def step(self, i: int) -> None:
         """Read one transfer and check it."""
-        assert self.source is not None
         buffer, offset = self.buffer, self.offset(i)
-        got = self.source.pread_into(buffer.data, offset)
+        got = self.get(offset)
         began = perf_counter()
         if got < self.per_step or not buffer.is_right(self.key, self.number, offset):
             self.wrong(self.explained(offset, got))
             buffer.poison()
         self.own_s += perf_counter() - began
 
+    def get(self, offset: int) -> int:
+        """Fill the buffer; returns how many bytes there were."""
+        assert self.source is not None
+        return self.source.pread_into(self.buffer.data, offset)
+
     def explained(self, offset: int, got: int) -> list[Finding]:
         """What is wrong with the transfer in the buffer."""
         layout, number = self.layout, self.number
-        path = str(layout.path(self.writer).relative_to(layout.folder))
+        path = str(layout.path(self.writer).relative_to(layout.folder.parent))
         right = self.buffer.expected(self.key, number, offset)
         whole = got // 8
         found = decode(self.buffer.words[:whole], right[:whole], self.known, layout.field, number,

@@ -19,14 +19,16 @@ from mdapp.stress.bulk import RANDOM, Easy, Hard, Layout, RandomRead, Read, Writ
 from mdapp.stress.decode import Known
 from mdapp.stress.evidence import Evidence
 from mdapp.stress.folder import IN_MEMORY, WorkFolder
+from mdapp.stress.hdf5 import SERIAL, H5Read, H5Write, SharedEasy, why_not
 from mdapp.stress.meeting import Meeting
 from mdapp.stress.metadata import Create, Delete, OnFiles, ReadSmall, Stat, Tree
 from mdapp.stress.phase import Phase, Work, measure
-from mdapp.stress.plan import NEEDS, Plan
+from mdapp.stress.plan import NEEDS, POSIX, Plan
 from mdapp.stress.scan import expected_matches, scan
 
 SINGLE_NODE = "single-node"
 MARK = "mark"
+BULK = ("easy-write", "hard-write", "easy-read", "hard-read")
 TICK_S = 0.02                   # times of files come from a clock that ticks every 1 to 10 ms
 Hook = Callable[[str], None]
 
@@ -39,6 +41,7 @@ class Pass:
     ----------
     before : called on all ranks before each phase, with its name; tests damage data there
     counts : field -> K of what was written
+    left_out : phases that this machine cannot do, and why
     """
 
     meeting: Meeting
@@ -47,35 +50,67 @@ class Pass:
     before: Hook = lambda name: None
     counts: dict[str, int] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
     mark_ns: int = 0
 
     def __post_init__(self) -> None:
         path, ranks = self.folder.path, self.meeting.size
-        self.layouts: dict[str, Layout] = {"easy": Easy(path, ranks), "hard": Hard(path, ranks)}
         self.trees = {kind: Tree(path, kind, ranks) for kind in ("easy", "hard")}
         self.known = Known(self.folder.run, {}, self.folder.earlier)
+        self.layouts = self._layouts(POSIX)
+
+    def _layouts(self, api: str) -> dict[str, Layout]:
+        """Large files of an API."""
+        path, ranks, plan = self.folder.path / api, self.meeting.size, self.plan
+        easy = Easy if api in (POSIX, SERIAL) else SharedEasy
+        return {"easy": easy(path, ranks, plan.most("easy")),
+                "hard": Hard(path, ranks, plan.most("hard"))}
 
     def run(self) -> Iterator[Phase]:
         """Do the phases; yields each when it is over. Collective."""
-        self._make_folders()
+        self._make(POSIX, "meta-easy", "meta-hard")
         for name in self.plan.phases:
             self.before(name)
             if name == MARK:
                 self._set_mark()
-                continue
-            missing = [n for n in NEEDS.get(name, ()) if n != MARK and not self._is_there(n)]
-            phase = self._left_out(name, missing[0]) if missing else self._one(name)
-            self.phases.append(phase)
-            yield phase
+            else:
+                yield self._noted(name, POSIX)
+        for api in self.plan.apis:
+            if api != POSIX:
+                yield from self._again(api)
 
-    def _make_folders(self) -> None:
+    def _again(self, api: str) -> Iterator[Phase]:
+        """The phases on large files, through another API, without the data of the last one."""
+        self.remove()
+        self._make(api)
+        self.layouts = self._layouts(api)
+        for name in self.plan.phases:
+            if name not in BULK:
+                continue
+            self.before(f"{name} [{api}]")
+            lack = why_not(api, name.partition("-")[0], self.meeting.size)
+            if lack:
+                self.left_out[f"{name} [{api}]"] = lack
+            else:
+                yield self._noted(name, api)
+
+    def _noted(self, name: str, api: str) -> Phase:
+        missing = [n for n in NEEDS.get(name, ()) if n != MARK and not self._is_there(n, api)]
+        phase = self._impossible(name, api, missing[0]) if missing else self._one(name, api)
+        self.phases.append(phase)
+        return phase
+
+    def _make(self, api: str, *others: str) -> None:
+        """Folders; all ranks see them."""
+        top = self.folder.path
+
         def make() -> None:
-            for name in ("easy", "hard", "meta-easy", "meta-hard"):
-                REAL.mkdir(self.folder.path / name)
+            for name in (api, f"{api}/easy", f"{api}/hard", *others):
+                REAL.mkdir(top / name)
 
         self.meeting.on_root(make)
         with agree(self.meeting.comm):
-            self.folder.path.joinpath("hard").stat()
+            REAL.lstat(top / api / "hard")
 
     def _set_mark(self) -> None:
         path = self.folder.path / MARK
@@ -87,12 +122,12 @@ class Pass:
         self.mark_ns = self.meeting.on_root(touch)
         time.sleep(TICK_S)
 
-    def _is_there(self, name: str) -> bool:
-        return any(p.name == name and not p.errors and p.stopped_at != "guard"
-                   for p in self.phases)
+    def _is_there(self, name: str, api: str) -> bool:
+        return any(p.name == name and p.api in ("", api) and not p.errors
+                   and p.stopped_at != "guard" for p in self.phases)
 
-    def _left_out(self, name: str, needs: str) -> Phase:
-        phase = Phase(name, "", "", "items", 1, "")
+    def _impossible(self, name: str, api: str, needs: str) -> Phase:
+        phase = Phase(name, "", api if name in BULK else "", "items", 1, "")
         phase.reasons.append(f"left out, because {needs} failed")
         return phase
 
@@ -102,11 +137,11 @@ class Pass:
         step = nodes * (meeting.per_node if meeting.nodes > 1 else 1)
         return (meeting.rank + step) % meeting.size
 
-    def _one(self, name: str) -> Phase:
+    def _one(self, name: str, api: str) -> Phase:
         meeting = self.meeting
         if name == "scan":
             return self._flagged(self._scan())
-        work, limit, deadline = self._work(name)
+        work, limit, deadline = self._work(name, api)
         guard = (self.folder.path, self.plan.min_free)
         evidence = Evidence(meeting, self.folder.kind, work.paths()) if work.paths() else None
         phase = measure(meeting, work, limit, deadline, guard)
@@ -132,29 +167,34 @@ class Pass:
             self.counts[work.tree.field] = phase.count
             self.known.extents[work.tree.field] = work.tree.extent(phase.count)
 
-    def _work(self, name: str) -> tuple[Work, int, float | None]:
+    def _work(self, name: str, api: str) -> tuple[Work, int, float | None]:
         """What a phase does, how many operations, and until when."""
-        plan, run, rank = self.plan, self.folder.run, self.meeting.rank
+        plan, meeting, run, rank = self.plan, self.meeting, self.folder.run, self.meeting.rank
+        work: Work
         deadline = plan.deadline_s
         if name == "random-read":
             easy = self.layouts["easy"]
             assert isinstance(easy, Easy)
-            size = easy.extent(self.counts["easy"])[1]
+            size = easy.extent(self.counts[easy.field])[1]
             limit = max(size // RANDOM, 1)
             return RandomRead(easy, self.known, self._shifted(2), size), limit, deadline
         kind, verb = name.rsplit("-", 1)
         if kind in self.layouts:
             layout = self.layouts[kind]
+            comm, other = meeting.comm, self._shifted()
             if verb == "write":
-                limit = plan.easy_transfers if kind == "easy" else plan.records
-                return Write(layout, run, rank), limit, deadline
-            return Read(layout, self.known, self._shifted()), self.counts[kind], None
+                work = (Write(layout, run, rank) if api == POSIX else
+                        H5Write(comm, layout, run, api))
+                return work, layout.limit, deadline
+            work = (Read(layout, self.known, other) if api == POSIX else
+                    H5Read(comm, layout, self.known, other, api))
+            return work, self.counts[layout.field], None
         tree = self.trees[kind.removeprefix("meta-")]
         if verb == "create":
             limit = plan.easy_files if tree.kind == "easy" else plan.hard_files
             return Create(tree, run, rank), limit, deadline
         other = self._shifted()
-        work: Work = (Stat(tree, other) if verb == "stat" else Delete(tree, other)
+        work = (Stat(tree, other) if verb == "stat" else Delete(tree, other)
                       if verb == "delete" else ReadSmall(tree, self.known, other))
         return work, self.counts[tree.field], None
 

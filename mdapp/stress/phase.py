@@ -50,7 +50,8 @@ class Work:
     writes = False
     per_step = 1
     unit = "items"
-    collective = False
+    collective = False          # the operations are collective
+    ends_together = False       # end and abandon are
 
     def __init__(self) -> None:
         self.own_s = 0.0
@@ -223,9 +224,12 @@ class _Run:
             most, stopped = meeting.reduce([self.deadline_count, stop], MPI.MAX)
             if not stopped:
                 self._until(int(most))
-        if self.error is None:
+        lost = self.error is not None
+        if work.ends_together:
+            lost = bool(meeting.reduce([lost], MPI.MAX)[0])
+        if not lost:
             self._try(lambda: work.end(len(self.marks)))
-        if self.error is not None:
+        if lost or self.error is not None:
             work.abandon()
         self.took = time.perf_counter() - self.began
         meeting.barrier()

@@ -41,6 +41,7 @@ class Session:
     passes : phases of each pass
     figures : one a pass
     warnings : what weakens all conclusions
+    left_out : phases that were not done, and why
     """
 
     plan: Plan
@@ -49,6 +50,7 @@ class Session:
     passes: list[list[Phase]] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.time)
     seconds: float = 0.0
 
@@ -106,6 +108,7 @@ def run_profile(
             for phase in one.run():
                 apply_rules(plan, phase)
                 tell(line_of(phase))
+            session.left_out |= one.left_out
             session.figures.append(figure_of(plan, one.phases))
             if number + 1 < plan.repeats:
                 one.remove()
@@ -151,7 +154,7 @@ def line_of(phase: Phase) -> str:
     weak = " ".join([*phase.flags, *(["INVALID"] if phase.reasons else [])])
     name = f"{phase.name} [{phase.api}]" if phase.api else phase.name
     why = f": {phase.reasons[0]}" if phase.reasons else ""
-    return f"  {name:24s} {rate} in {phase.seconds:7.2f} s  {weak}{why}"
+    return f"  {name:29s} {rate} in {phase.seconds:7.2f} s  {weak}{why}"
 
 
 def command_line(arguments: Sequence[str] | None = None) -> str:

@@ -22,7 +22,7 @@ def body_of(session: Session) -> dict[str, Any]:
         "phases": [{"pass": n, **phase_of(p)}
                    for n, passed in enumerate(session.passes) for p in passed],
         "figure": [f.as_json() for f in session.figures],
-        "warnings": session.warnings,
+        "left_out": session.left_out, "warnings": session.warnings,
         "exit_code": session.exit_code,
     }  # fmt: skip
 

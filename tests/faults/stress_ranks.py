@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
+import numpy as np
 from mpi4py import MPI
 
 from mdapp.cli.command import run_command
@@ -18,6 +20,7 @@ from mdapp.stress.session import run_profile
 
 WORLD = MPI.COMM_WORLD
 SMALL = {"max_bytes": WORLD.size * (16 << 20), "files": 20, "deadline_s": 0.05, "min_free": 0.0}
+POSIX = {**SMALL, "apis": ("posix",)}
 
 
 def number(folder: Path) -> int:
@@ -32,48 +35,78 @@ def geometry(folder: Path) -> None:
         if WORLD.rank == 0 and name == "easy-read":
             (path,) = folder.glob("run-*")
             run, ranks = int(path.name[4:], 16), WORLD.size
-            sizes = {p.stat().st_size for p in (path / "easy").iterdir()}
-            assert len(sizes) == 1 and number(path / "easy") == ranks
+            sizes = {p.stat().st_size for p in (path / "posix" / "easy").iterdir()}
+            assert len(sizes) == 1 and number(path / "posix" / "easy") == ranks
             seen["easy"] = sizes.pop() // TRANSFER
-            shared = (path / "hard" / "shared").read_bytes()
+            shared = (path / "posix" / "hard" / "shared").read_bytes()
             assert len(shared) % (ranks * RECORD) == 0
             seen["hard"] = len(shared) // (ranks * RECORD)
             for record in range(len(shared) // RECORD):
                 buffer = Buffer(RECORD)
-                buffer.fill(key_of(run, "hard"), 0, record * RECORD)
+                buffer.fill(key_of(run, "posix/hard"), 0, record * RECORD)
                 assert bytes(buffer.data) == shared[record * RECORD : (record + 1) * RECORD]
             for rank in range(ranks):
-                content = (path / "easy" / f"{rank:08d}").read_bytes()
+                content = (path / "posix" / "easy" / f"{rank:08d}").read_bytes()
                 buffer = Buffer(len(content))
-                buffer.fill(key_of(run, "easy"), rank, 0)
+                buffer.fill(key_of(run, "posix/easy"), rank, 0)
                 assert bytes(buffer.data) == content
             small = {p.stat().st_size for p in (path / "meta-hard").iterdir()}
             assert small == {3901}
             seen["meta-hard"] = number(path / "meta-hard") // ranks
             seen["meta-easy"] = number(path / "meta-easy" / "00000000")
+        if WORLD.rank == 0 and name.startswith("easy-read ["):
+            through_hdf5(folder, name.partition("[")[2].rstrip("]"), seen)
         WORLD.Barrier()
 
     session = run_profile(WORLD, "smoke", folder, before=look, **SMALL)
+    if h5py.get_config().mpi:
+        assert {"easy-read mpio-collective", "hard-read mpio-independent"} <= {
+            f"{p.name} {p.api}" for p in session.phases}
+    assert list(session.left_out) == ["hard-write [h5py]", "hard-read [h5py]"]
     assert session.exit_code == 0, [(p.name, p.reasons) for p in session.phases]
     counts = WORLD.bcast(seen, 0)
     for phase in session.phases:
         field = phase.name.rsplit("-", 1)[0]
+        if phase.api not in ("posix", ""):
+            continue
         assert counts.get(field, phase.count) == phase.count, phase.name
-    assert {p.count for p in session.phases if p.name.startswith("hard")} == {counts["hard"]}
+    posix = [p for p in session.phases if p.api == "posix"]
+    assert {p.count for p in posix if p.name.startswith("hard")} == {counts["hard"]}
     print("right")
+
+
+def through_hdf5(folder: Path, api: str, seen: dict[str, int]) -> None:
+    """The same words in datasets, as h5py's files and slices see them."""
+    (path,) = folder.glob("run-*")
+    run = int(path.name[4:], 16)
+    for file in sorted((path / api / "easy").iterdir()):
+        with h5py.File(file) as opened:
+            data = opened["data"]
+            number = 0 if file.name == "shared" else int(file.name)
+            for offset in (0, len(data) // 2 if file.name == "shared" else TRANSFER):
+                buffer = Buffer(RECORD)
+                buffer.fill(key_of(run, f"{api}/easy"), number, offset)
+                assert bytes(buffer.data) == data[offset : offset + RECORD].tobytes(), file
+    for file in (path / api / "hard").iterdir():
+        with h5py.File(file) as opened:
+            buffer = Buffer(3 * RECORD)
+            buffer.fill(key_of(run, f"{api}/hard"), 0, 0)
+            assert bytes(buffer.data) == opened["data"][: 3 * RECORD].tobytes()
+            assert opened["data"].dtype == np.uint8
+    seen[api] = 1
 
 
 def swapped(folder: Path) -> None:
     """Two easy files change names: rank-shifted readers see it, and say which they are."""
     def damage(name: str) -> None:
         if name == "easy-read" and WORLD.rank == 0:
-            (path,) = folder.glob("run-*/easy")
+            (path,) = folder.glob("run-*/posix/easy")
             (path / "00000000").rename(path / "x")
             (path / "00000001").rename(path / "00000000")
             (path / "x").rename(path / "00000001")
         WORLD.Barrier()
 
-    session = run_profile(WORLD, "smoke", folder, before=damage, phases=("easy-read",), **SMALL)
+    session = run_profile(WORLD, "smoke", folder, before=damage, phases=("easy-read",), **POSIX)
     read = session.phases[-1]
     assert {f.kind for f in read.findings} == {"swapped"}, [str(f) for f in read.findings]
     assert session.exit_code == 1
@@ -98,8 +131,8 @@ def wear_out(folder: Path) -> None:
     if WORLD.rank == 0:
         (folder / "hard").mkdir(parents=True)
     WORLD.Barrier()
-    layout = Hard(folder, WORLD.size)
-    phase = measure(meeting, Slow(layout, 1, WORLD.rank), 200, 0.1)
+    layout = Hard(folder, WORLD.size, 60)
+    phase = measure(meeting, Slow(layout, 1, WORLD.rank), 60, 0.1)
     fewest, _, most = phase.deadline_counts
     assert fewest < most == phase.count, phase.deadline_counts
     assert phase.total == WORLD.size * phase.count * RECORD
@@ -122,7 +155,7 @@ def refused(folder: Path) -> None:
         armed[0] = name == "hard-write"
 
     os.pwrite = fail
-    session = run_profile(WORLD, "smoke", folder, before=arm, **SMALL)
+    session = run_profile(WORLD, "smoke", folder, before=arm, **POSIX)
     assert session.exit_code == 4
     assert [p.name for p in session.phases if p.errors] == ["hard-write"]
     print("told")

@@ -18,7 +18,8 @@ from mdapp.stress.pattern import Buffer, key_of
 from mdapp.stress.plan import PHASES
 from mdapp.stress.session import Session, run_profile
 
-SMALL = {"max_bytes": 24 << 20, "files": 40, "deadline_s": 0.05, "min_free": 0.0}
+SMALL = {"max_bytes": 24 << 20, "files": 40, "deadline_s": 0.05, "min_free": 0.0,
+         "apis": ("posix",)}
 
 
 def run(directory: Path, before: Callable[[str], None] = lambda name: None,
@@ -70,7 +71,7 @@ KINDS: dict[str, Callable[[Path, int], None]] = {
     "bit flip": lambda path, old: flipped(path),
     "swapped": lambda path, old: swapped(path),
     "zeros": lambda path, old: overwrite(path, 8192, bytes(4096)),
-    "stale": lambda path, old: overwrite(path, RECORD, of_run(old, "hard")),
+    "stale": lambda path, old: overwrite(path, RECORD, of_run(old, "posix/hard")),
     "short file": lambda path, old: os.truncate(path, path.stat().st_size - 1000),
     "corrupted": lambda path, old: overwrite(path, 1024, bytes(range(1, 65))),
 }
@@ -83,7 +84,7 @@ def test_planted_damage_is_found_and_named(tmp_path: Path, kind: str) -> None:
 
     def damage(name: str) -> None:
         if name == "hard-read":
-            KINDS[kind](data(tmp_path) / "hard" / "shared", old)
+            KINDS[kind](data(tmp_path) / "posix" / "hard" / "shared", old)
 
     session = run(tmp_path, damage, phases=("hard-read", "easy-read"))
     bad = [p for p in session.phases if p.mismatches]
@@ -93,8 +94,8 @@ def test_planted_damage_is_found_and_named(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize(("phase", "name", "act"), [
-    ("easy-read", "easy/00000000", lambda p: overwrite(p, 4096, bytes(512))),
-    ("random-read", "easy/00000000", lambda p: overwrite(p, 0, bytes(p.stat().st_size))),
+    ("easy-read", "posix/easy/00000000", lambda p: overwrite(p, 4096, bytes(512))),
+    ("random-read", "posix/easy/00000000", lambda p: overwrite(p, 0, bytes(p.stat().st_size))),
     ("meta-hard-read", "meta-hard/file.0.3", lambda p: overwrite(p, 3900, b"\0")),
     ("meta-hard-stat", "meta-hard/file.0.3", lambda p: os.truncate(p, 3900)),
     ("meta-easy-stat", "meta-easy/00000000/file.0.3", os.unlink),
@@ -175,6 +176,33 @@ def test_memory_is_seen_in_the_evidence(tmp_path: Path, monkeypatch: pytest.Monk
     read = session.phases[-1]
     assert "cached" in read.flags and read.evidence["resident"] > 0.9
     assert session.exit_code == 0
+
+
+def test_damage_is_found_through_hdf5_too(tmp_path: Path) -> None:
+    damaged = []
+
+    def damage(name: str) -> None:
+        kind, _, api = name.partition("-read [")
+        if api:
+            (path,) = (data(tmp_path) / api.rstrip("]") / kind).iterdir()
+            content = path.read_bytes()
+            overwrite(path, len(content) - 47008 * 60, bytes(4096))
+            damaged.append(name)
+
+    session = run(tmp_path, damage, phases=("easy-read", "hard-read"), apis=("h5py",))
+    bad = [f"{p.name} [{p.api}]" for p in session.phases if p.mismatches]
+    assert bad == damaged and len(bad) == 2 and session.exit_code == 1
+    assert {f.kind for p in session.phases for f in p.findings} == {"zeros"}
+
+
+def test_hdf5_without_space_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(door: Any, content: Any, offset: int) -> None:
+        raise RuntimeError("no space")
+
+    monkeypatch.setattr("mdapp.stress.hdf5.Door.write", full)
+    session = run(tmp_path, phases=("easy-read",), apis=("h5py",))
+    assert session.exit_code == 4
+    assert [(p.name, p.api) for p in session.phases if p.errors] == [("easy-write", "h5py")]
 
 
 # --- folders --------------------------------------------------------------------------------------
