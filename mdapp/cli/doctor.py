@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import mdapp
 from mdapp.cli.output import text_stream, write_json
-from mdapp.diagnosis import gemm, machine, mpi, packages
+from mdapp.diagnosis import gemm, machine, mpi, packages, pingpong
 from mdapp.diagnosis.probes import probe_storage
 from mdapp.diagnosis.verdict import Verdict
 from mdapp.errors import InputError
@@ -30,6 +30,10 @@ def doctor(
         bool,
         typer.Option("--gemm", help="Measure matrix products as well, all ranks at once."),
     ] = False,
+    messages: Annotated[
+        bool,
+        typer.Option("--pingpong", help="Measure messages between ranks as well, 0 B to 4 MiB."),
+    ] = False,
 ) -> int:
     """Check MPI, HDF5, threads and packages: a verdict and a fix for each.
 
@@ -39,18 +43,23 @@ def doctor(
       mdapp doctor --json doctor.json
       mdapp doctor --gemm
       mpirun -n 4 mdapp doctor
+      mpirun -n 2 mdapp doctor --pingpong --json pingpong.json
 
     Exit code 1 if any line is bad. Warnings do not count.
     """  # noqa: D301 - the parser looks for a backspace character
     launch = read_launch()
     reports, started = _start(launch)
     measured = _gather(gemm.measure()) if products else []
+    exchanged = _exchange() if messages else {}
     if launch.rank != 0:
         return _share_code(None)
     verdicts = [*_software(), *_hardware(reports), *started, *_parallel(launch, started)]
     verdicts += gemm.verdicts(measured) if measured else ()
+    verdicts += pingpong.verdicts(exchanged) if exchanged else ()
     code = int(any(v.status == "bad" for v in verdicts))
-    _show(verdicts, list(gemm.table_lines(measured)) if measured else [], json_target)
+    lines = [*(gemm.table_lines(measured) if measured else ()),
+             *(pingpong.table_lines(exchanged) if exchanged else ())]
+    _show(verdicts, lines, json_target)
     if json_target is not None:
         body = {
             "mdapp": mdapp.__version__,
@@ -61,6 +70,8 @@ def doctor(
         }
         if measured:
             body["gemm"] = gemm.as_json(measured)
+        if exchanged:
+            body["pingpong"] = exchanged
         write_json(json_target, "mdapp.doctor", 1, body)
     return _share_code(code)
 
@@ -80,6 +91,16 @@ def _start(launch: Launch) -> tuple[list[machine.RankReport], list[Verdict]]:
     version = library_title(MPI.Get_library_version())
     reports = comm.gather(machine.rank_report(launch)) or []
     return reports, [mpi.check_world(launch, comm.size, version)]
+
+
+def _exchange() -> dict[str, Any]:
+    """What messages cost; refused without ranks to send them to."""
+    from mdapp.cli.command import started_world
+
+    comm = started_world()
+    if comm is None:
+        raise InputError("--pingpong: MPI does not start; see `mdapp doctor`")
+    return pingpong.measure(comm)
 
 
 def _gather(measured: gemm.Measured) -> list[gemm.Measured]:

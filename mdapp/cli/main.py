@@ -30,6 +30,7 @@ COMMANDS = {
     "potentials": ("mdapp.cli.potentials", "List the potentials and their keys."),
     "ckpt": ("mdapp.cli.ckpt", "List, inspect, verify, prune and repair checkpoints."),
     "scale": ("mdapp.cli.scale", "Measure how a deck scales: strong, weak, saturation; a page."),
+    "plan": ("mdapp.cli.plan", "Predict step time, memory and checkpoints of a large run."),
     "deck": ("mdapp.cli.deck", "Check a deck, show it with its defaults, or print the schema."),
     "doctor": ("mdapp.cli.doctor", "Check MPI, HDF5, threads and packages of this machine."),
 }

@@ -107,6 +107,25 @@ class LatticeSource:
             yield from sites.blocks(first_id, lo, hi)
             first_id += sites.natoms
 
+    def along(self, axis: int) -> list[tuple[Vector, NDArray[np.int64]]]:
+        """Where the sites of each fill lie on an axis, for counting them without making them.
+
+        Returns
+        -------
+        list
+            Of (n, nb) coordinates of (index, basis point) and (n, nb) 0 or 1, whether they are
+            kept: a site (i, j, k, m) is made if it is kept on all axes.
+
+        Raises
+        ------
+        InputError : the lattice is skewed or turned, so that its axes do not separate
+        """
+        if not self.lattice.is_separable:
+            raise InputError("system.orient: the sites of a turned lattice cannot be counted axis "
+                             "by axis")
+        return [(sites.coordinate[axis], sites.keep[axis])
+                for sites in self._passes if isinstance(sites, _SeparableSites)]
+
     def _types(self, fill: Fill) -> NDArray[np.int32]:
         """(nb,) 0-based type of each basis point."""
         nbasis = len(self.lattice.basis)

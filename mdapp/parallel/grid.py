@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from mdapp.errors import InputError
 from mdapp.model.box import Box
 
 NOBODY = -1                  # the neighbour across an open face
+
+Index = TypeVar("Index", int, NDArray[np.int64])
 
 
 def least_surface_grid(nranks: int, lengths: NDArray[np.float64]) -> tuple[int, int, int]:
@@ -30,6 +33,12 @@ def least_surface_grid(nranks: int, lengths: NDArray[np.float64]) -> tuple[int, 
             if surface < best_surface * (1 - 1e-12):
                 best, best_surface = shape, surface
     return best
+
+
+def coords_of(rank: Index, shape: tuple[int, int, int]) -> tuple[Index, Index, Index]:
+    """Position in the grid of a rank, or of each of many; ranks are numbered with z fastest."""
+    _, py, pz = shape
+    return rank // (py * pz), rank // pz % py, rank % pz
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ class RankGrid:
         if px * py * pz != nranks:
             raise InputError(f"run.grid = [{px}, {py}, {pz}]: makes {px * py * pz} subdomains for "
                              f"{nranks} ranks; its product must be {nranks}, or leave it out")
-        coords = (rank // (py * pz), rank // pz % py, rank % pz)
+        coords = coords_of(rank, (px, py, pz))
         planes = tuple(box.lo[d] + box.lengths[d] * np.arange(p + 1) / p
                        for d, p in enumerate((px, py, pz)))
         return cls(box, (px, py, pz), coords, planes)
@@ -78,8 +87,8 @@ class RankGrid:
         px, py, pz = self.shape
         return px * py * pz
 
-    def rank_at(self, coords: Sequence[int]) -> int:
-        """Rank at a position inside the grid."""
+    def rank_at(self, coords: Sequence[Index]) -> Index:
+        """Rank at a position inside the grid, or at each of many."""
         return (coords[0] * self.shape[1] + coords[1]) * self.shape[2] + coords[2]
 
     def neighbor(self, axis: int, direction: int) -> tuple[int, float]:

@@ -190,3 +190,44 @@ def test_weak_and_saturation_in_one_page(python, tmp_path) -> None:
     tables = json.loads((tmp_path / "s" / "report.json").read_text())["tables"]
     assert [p["atoms"] for p in tables["saturation_points"]] == [256, 2048]
     assert [p["atoms"] for p in tables["weak_points"]] == [500]
+
+
+# mdapp plan
+
+
+def test_a_plan_with_its_layout_check_from_words_alone(python, tmp_path,
+                                                       page: Callable[..., Opened]) -> None:
+    end = python(["-m", "mdapp", "plan", "--atoms", "41470000000", "--ranks", "65536,1048576",
+                  "--potential", "lj/cut:epsilon=1,sigma=1,rc=2.5", "--layout-check"], timeout=120)
+    assert end.code == 0, end.stdout + end.stderr
+    body = json.loads((tmp_path / "plan" / "report.json").read_text())
+    assert body["schema"] == "mdapp.plan"
+    assert [c["status"] for c in body["checks"]] == ["PASS"] * 6
+    assert "Replace these first" in end.stdout and "2.99 TB" in end.stdout
+    assert not list((tmp_path / "plan").glob(".layout*"))
+    seen = page(tmp_path / "plan" / "report.html", PHONE)
+    assert seen.errors == [] and seen.overflow <= 0 and "Replace these first" in seen.text
+    assert seen.evaluate("document.querySelectorAll('svg').length") == 2
+
+
+def test_a_plan_that_makes_no_sense_is_refused(python) -> None:
+    words = ["-m", "mdapp", "plan", "--ranks", "4096", "--potential", "lj/cut:1:1:2.5"]
+    for more, said in ((["--atoms", "1000"], "nothing can be predicted"),
+                       (["--atoms", "x"], "write a whole number"),
+                       (["--atoms", "1e9", "--machine", "absent.toml"], "no such machine file"),
+                       (["--atoms", "1e9", "--density", "-1"], "must be greater than 0")):
+        end = python([*words, *more])
+        assert end.code == 2 and said in end.stderr
+        assert len(end.stderr.strip().splitlines()) == 1
+
+
+def test_messages_between_two_ranks(mpirun, python, tmp_path) -> None:
+    end = mpirun(2, ["-m", "mdapp", "doctor", "--pingpong", "--json", "pp.json"], timeout=120)
+    found = json.loads((tmp_path / "pp.json").read_text())["pingpong"]
+    assert found["ranks"] == 2 and found["same_node"]
+    assert [row["bytes"] for row in found["rows"]][0] == 0
+    times = [row["one_pair_s"] for row in found["rows"]]
+    assert 0 < times[0] < times[-1] < 1 and 0 < found["o_s"] < 1e-2
+    assert found["G_s_per_byte"] > 0 and found["allreduce_s"] > 0
+    end = python(["-m", "mdapp", "doctor", "--pingpong"])
+    assert end.code == 2 and "needs two ranks" in end.stderr
