@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -10,6 +9,7 @@ import typer
 
 from mdapp.cli.inputs import load_input
 from mdapp.cli.output import check_json_target, text_stream, watched, write_json
+from mdapp.cli.progress import Progress
 from mdapp.errors import InputError
 
 
@@ -89,6 +89,8 @@ def run(
     """  # noqa: D301 - the parser looks for a backspace character, where lines are kept as they are
     from mdapp.parallel.agree import agree
     from mdapp.parallel.world import world
+    from mdapp.perf.environment import read_environment
+    from mdapp.run_record import Record
     from mdapp.simulation import Simulation
 
     comm = world()
@@ -102,10 +104,18 @@ def run(
     show = Console(text_stream(json_target) if comm.rank == 0 else None)
     for note in deck.notes:
         show.line(f"note: {note}")
-    sim = Simulation(deck, comm, folder, on_thermo=show.thermo, on_step=lambda _: show.step(),
+    record = Record(show.line)
+
+    def shown(row: dict[str, float]) -> None:
+        show.thermo(row)
+        record.row(row)
+
+    sim = Simulation(deck, comm, folder, on_thermo=shown, on_step=lambda _: show.step(),
                      tell=show.line, restart=restart, walltime=walltime,
                      discard_newer=discard_newer,
                      allow_potential_change=allow_potential_change, stoppable=True)
+    if comm.rank == 0 and (out or deck.output or sim.checkpoints.wanted):
+        record.begin(sim, folder, read_environment(checkout=False).as_json())
     show.begin(sim, max(deck.run.steps - sim.step, 0) if steps is None else steps)
     sim.run(steps)
     show.end_bar()
@@ -113,6 +123,7 @@ def run(
     if profiled:
         report["profile"] = sim.profile()
     sim.close()
+    record.end(report)
     show.line(closing(sim, report))
     if sim.ending.stop:
         show.line(f"stopped at step {sim.step}: {sim.ending.reason}; {whats_left(sim)}")
@@ -162,16 +173,15 @@ class Console:
 
     def __init__(self, stream: TextIO | None):
         self.stream = stream
-        self.bar: Any = None
+        self.bar: Progress | None = None
         self.sim: Any = None
-        self.began = 0.0
 
     def line(self, text: str) -> None:
         """Print a line, above the progress bar if there is one."""
         if self.stream is None:
             return
         if self.bar is not None:
-            self.bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self.bar.line(text)
         else:
             print(text, file=self.stream, flush=True)
 
@@ -189,7 +199,7 @@ class Console:
                   f"cutoff {sim.potential.cutoff:g} + skin {skin:g}")
         self.line(sim.thermo.header())
         if self.stream is not None and steps and watched(self.stream):
-            self._start_bar(steps)
+            self.bar = Progress(sim, self.stream, steps)
 
     def thermo(self, row: dict[str, float]) -> None:
         """Print a thermo line."""
@@ -198,24 +208,10 @@ class Console:
     def step(self) -> None:
         """Move the progress bar on."""
         if self.bar is not None:
-            done = self.sim.step
-            rate = done / max(time.monotonic() - self.began, 1e-9) * self.sim.natoms
-            self.bar.update(self.bar.task_ids[0], advance=1, rate=f"{rate / 1e6:.2f} Matom-step/s")
+            self.bar.step()
 
     def end_bar(self) -> None:
         """Take the bar off the screen."""
         if self.bar is not None:
-            self.bar.stop()
+            self.bar.end()
             self.bar = None
-
-    def _start_bar(self, steps: int) -> None:
-        from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.bar = Progress(
-            TextColumn("step {task.completed:.0f}/{task.total:.0f}"), BarColumn(),
-            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-            transient=True, console=RichConsole(file=self.stream))
-        self.bar.add_task("run", total=steps, rate="")
-        self.began = time.monotonic()
-        self.bar.start()

@@ -70,8 +70,14 @@ class Environment:
         ]
 
 
-def read_environment() -> Environment:
-    """Describe the present process and the machine it is on."""
+def read_environment(checkout: bool = True) -> Environment:
+    """Describe the present process and the machine it is on.
+
+    Parameters
+    ----------
+    checkout
+        Ask git for the state of the checkout. A rank of a run does not: it starts no processes.
+    """
     return Environment(
         cpu=cpu_name(_text("/proc/cpuinfo")) or platform.processor() or platform.machine(),
         governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "unknown",
@@ -81,7 +87,7 @@ def read_environment() -> Environment:
         python=platform.python_version(),
         packages={name: _version(name) for name in PACKAGES},
         mdapp=mdapp.__version__,
-        commit=commit_of(Path(mdapp.__file__).parents[1]),
+        commit=commit_of(Path(mdapp.__file__).parents[1]) if checkout else "",
     )
 
 
