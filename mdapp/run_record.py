@@ -63,7 +63,10 @@ class Record:
             "atoms": sim.natoms, "species": sim.species, "potential": sim.potential.style,
             "timestep": sim.deck.run.timestep, "last_step": sim.deck.run.steps,
             "precision": sim.deck.run.precision, "deterministic": sim.deck.run.deterministic,
-            "ranks": sim.comm.size, "threads": sim.deck.run.threads, "environment": environment,
+            "ranks": sim.comm.size, "threads": sim.deck.run.threads,
+            "checkpoints": str(sim.checkpoints.options.dir),
+            "outputs": [{"kind": o.kind, "file": o.file} for o in sim.deck.output],
+            "environment": environment,
         }  # fmt: skip
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from mdapp.cli.command import run_command
 COMMANDS = {
     "run": ("mdapp.cli.run", "Run a deck (TOML) or a LAMMPS script."),
     "eval": ("mdapp.cli.eval", "Energy, forces and stress of one structure."),
+    "plot": ("mdapp.cli.plot", "Pictures and a page of a run, from its folder."),
     "fit": ("mdapp.cli.fit", "Fit a NEP or a Deep Potential to energies and forces."),
     "stress": ("mdapp.cli.stress", "Stress a file system, alone and beside a run."),
     "validate": ("mdapp.cli.validate", "Check an implementation of a potential."),

@@ -73,6 +73,10 @@ def run(
       mdapp run deck.toml --set checkpoint.every=500 --restart auto
 
     \b
+    A run with --out, outputs or checkpoints leaves thermo.jsonl (as it goes) and run.json (at its
+    end) in its folder, which `mdapp plot` draws.
+
+    \b
     A run heeds, whether its deck asks for checkpoints or not:
       SIGUSR1                 write a checkpoint, go on
       SIGTERM                 write a checkpoint, stop (exit code 10); a second one: stop at once

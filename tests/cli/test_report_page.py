@@ -77,7 +77,7 @@ def test_everything_is_seen(path: Path, page: Callable[..., Opened], size, dark)
         left, top, wide, high = seen.evaluate(
             "(e => [e.x, e.y + scrollY, e.width, e.height].map(Math.round))"
             f"(document.querySelectorAll('figure svg')[{k}].getBoundingClientRect())")  # fmt: skip
-        assert wide > 0.85 * min(size[0], 800) and high > 0.4 * wide
+        assert wide > 0.85 * min(size[0], 500) and high > 0.4 * wide
         part = seen.image[top:top + high, left:left + wide]
         drawn = np.abs(part - paper).max(axis=2) > 0.15
         assert drawn.mean() > 0.02 and drawn.any(axis=1).mean() > 0.7

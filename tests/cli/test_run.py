@@ -191,8 +191,9 @@ def test_ranks_do_not_show(python, mpirun, tmp_path: Path) -> None:
     a, b = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "three"))
     assert a["state_hash"] == b["state_hash"] and a["thermo"] == b["thermo"] and b["ranks"] == 3
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert files == ["melt.0.dump", "melt.20.dump", "melt.lammpstrj", "melt.xyz"]
-    for name in files:
+    dumps = ["melt.0.dump", "melt.20.dump", "melt.lammpstrj", "melt.xyz"]
+    assert files == [*dumps, "run.json", "thermo.jsonl"]
+    for name in dumps:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "three" / name).read_bytes(), (
             name
         )

@@ -19,6 +19,7 @@ FORBIDDEN = {
     "mdapp/model": ("mdapp.cli", "mdapp.integrate", "mdapp.analysis"),
     "mdapp/perf": ("scaling", "mdapp.cli"),
     "mdapp/report": ("scaling", "potentials", "mpi4py", "mdapp.cli", "mdapp.simulation"),
+    "mdapp/plot": ("scaling", "potentials", "mdapp.cli", "mdapp.simulation", "mdapp.integrate"),
     "mdapp": ("scaling",),
 }
 

@@ -18,7 +18,8 @@ def fake_run(step: int = 0, restarted: bool = False) -> Any:
         step=step, restored=made(step=step) if restarted else None, units=made(name="lj"),
         natoms=256, species=("A",), potential=made(style="lj/cut"), comm=made(size=2),
         deck=made(run=made(timestep=0.005, steps=100, precision="double", deterministic=False,
-                           threads=1)))  # fmt: skip
+                           threads=1), output=[]),
+        checkpoints=made(options=made(dir="checkpoints")))  # fmt: skip
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

@@ -14,9 +14,9 @@ MAY_KNOW = (
 CHECKPOINTS = (
     "admission", "attempt", "background", "blocks", "canary", "cargo", "committing", "consensus",
     "container", "copying", "crc", "engines",
-    "envelope", "errors", "files", "layout", "lock", "manifest", "metrics", "names", "options",
-    "order", "outputs", "provenance", "publish", "reader", "reading", "redistribute", "restore",
-    "retention", "state", "store", "survey", "watchdog",
+    "envelope", "errors", "files", "layout", "lock", "look", "manifest", "metrics", "names",
+    "options", "order", "outputs", "provenance", "publish", "reader", "reading", "redistribute",
+    "restore", "retention", "state", "store", "survey", "watchdog",
     "levels/choosing", "levels/drain", "levels/lineage", "levels/local", "levels/merging",
     "levels/nodes", "levels/options", "levels/partner", "levels/reading", "levels/records",
     "levels/sets", "levels/store",
