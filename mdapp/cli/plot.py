@@ -39,13 +39,21 @@ def plot(
 
     Exit codes: 0 done, 2 there is nothing of a run.
     """  # noqa: D301 - the parser looks for a backspace character, where lines are kept as they are
-    launch = read_launch()
-    if launch.size > 1:
-        from mdapp.parallel.world import world
-
-        world()                                # to read a checkpoint takes MPI, which all start
-    if launch.rank != 0:
+    if read_launch().size == 1:
+        pictures(path, out, html, json_target)
         return 0
+    from mdapp.parallel.agree import agree
+    from mdapp.parallel.world import world
+
+    comm = world()                             # to read a checkpoint takes MPI, which all start
+    with agree(comm):
+        if comm.rank == 0:
+            pictures(path, out, html, json_target)
+    return 0
+
+
+def pictures(path: Path, out: Path | None, html: Path | None, json_target: str | None) -> None:
+    """Draw a run and write all that there is to see of it."""
     from mdapp.plot.overview import overview
     from mdapp.plot.run_folder import read_run
     from mdapp.report.figures import png
@@ -63,4 +71,3 @@ def plot(
         print(line, file=stream)
     if json_target is not None:
         write_json(json_target, report.schema, report.version, as_json(report))
-    return 0

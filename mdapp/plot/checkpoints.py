@@ -34,8 +34,8 @@ def checkpoints_section(run: Run) -> Section | None:
                   "goes on meanwhile (checkpoint.mode = \"async\").", "checkpoints")]
     if all("when" in e for e in events):
         plots.insert(0, Plot("timeline", lambda axes: _time_line(axes, run, events),
-                             "Steps reached against the clock. A restart steps back to the "
-                             "checkpoint that it began from: what lies above it was lost.",
+                             "Steps reached against the clock, as far as checkpoints tell. "
+                             "A restart goes on from the step of its checkpoint.",
                              "checkpoints"))  # fmt: skip
     return Section("Checkpoints", [*plots, table])
 

@@ -145,3 +145,12 @@ def test_what_is_no_run_is_told_in_one_line(python: Mpirun, tmp_path: Path, make
 def test_the_help_names_what_is_written(python: Mpirun) -> None:
     end = python(["-m", "mdapp", "plot", "--help"])
     assert end.code == 0 and "report.html" in end.stdout and (ROOT / "mdapp/plot").is_dir()
+
+
+def test_under_mpirun_the_first_rank_draws(finished: Path, mpirun: Mpirun, tmp_path: Path) -> None:
+    end = mpirun(2, ["-m", "mdapp", "plot", str(finished / "melt"), "--out", "p"])
+    assert end.code == 0 and end.stdout.count("256 atoms") == 1
+    assert (tmp_path / "p/atoms.png").exists()
+    end = mpirun(2, ["-m", "mdapp", "plot", "nowhere"])
+    assert end.code == 2 and end.stderr.count("mdapp: error: nowhere: no such folder") == 1
+    assert "ABORT" not in end.stderr
