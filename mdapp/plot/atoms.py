@@ -21,7 +21,8 @@ from mdapp.report.figures import INK, MUTED, PALETTE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_ATOMS = 30_000
+MOST_ATOMS = 60_000
+MOST_PATHS = 500              # more atoms are drawn as pixels
 TOWARDS = np.array([0.45, -0.8, 0.4])      # the viewer
 HAZE, MOST_HAZE = np.array([0.55, 0.58, 0.61]), 0.6
 RADIUS = 0.48                 # of a ball, in cube roots of the volume of an atom
@@ -73,7 +74,7 @@ def draw(axes: Axes, snapshot: Snapshot, kept: NDArray[np.int64]) -> None:
         size, size, np.zeros(len(size)), units="xy", offsets=offsets,
         offset_transform=axes.transData, facecolors=np.stack([fill, spots], 1).reshape(-1, 3),
         edgecolors=np.tile([[0.1, 0.1, 0.12, 0.55], [0.0, 0.0, 0.0, 0.0]], (len(kept), 1)),
-        linewidths=0.35, zorder=2.0))
+        linewidths=0.35, zorder=2.0, rasterized=len(kept) > MOST_PATHS))
     _cell(axes, box, view, front=True)
     corners = np.array([c @ view.T for c in _corners(box)])[:, :2]
     every = np.concatenate([corners, seen[:, :2]])

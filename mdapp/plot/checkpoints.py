@@ -47,7 +47,7 @@ def _kind(event: dict[str, Any]) -> str:
 
 def _row(event: dict[str, Any]) -> dict[str, Any]:
     when = event.get("when")
-    size = event.get("bytes")
+    size = event.get("bytes") if "result" in event else None       # a restart reads whole files
     return {
         "when": when and datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M:%S"),
         "step": event["step"], "event": event.get("event") or event.get("result"),

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from mdapp.report import figures
 from mdapp.report.csv_file import csv_name, csv_text
 from mdapp.report.document import Check, Column, Note, Plot, Report, Section, Table
 from mdapp.report.junit import junit_text
@@ -167,3 +168,23 @@ def test_numbers_are_on_disk_if_a_picture_cannot_be_drawn(tmp_path: Path) -> Non
 def test_what_would_be_lost_is_refused(blocks, data, said) -> None:
     with pytest.raises(ValueError, match=said):
         json_text(Report("mdapp.test", 1, "T", [], [Section("S", blocks)], {}, data))
+
+
+def test_a_million_points_are_pixels_between_lines() -> None:
+    def cloud(axes):
+        axes.scatter(*np.random.default_rng(1).normal(size=(2, 60_000)), s=1, color=figures.BLUE)
+        axes.set_xlabel("x")
+
+    drawn = figures.svg(Plot("cloud", cloud))
+    assert len(drawn) < 500_000 and drawn.count("<image") == 1 and ">x</text>" in drawn
+    few = figures.svg(Plot("curve", draw))
+    assert "<image" not in few and "var(--c0)" in few and "var(--ink)" in few
+
+
+def test_pictures_leave_no_settings_behind() -> None:
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    assert figures.svg(Plot("curve", draw)) == figures.svg(Plot("curve", draw)), "no chance in it"
+    assert figures.png(Plot("curve", draw)).startswith(b"\x89PNG")
+    assert dict(matplotlib.rcParams) == before
