@@ -61,6 +61,10 @@ def scale(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the order of points.")] = 1,
     oversubscribe: Annotated[
         bool, typer.Option("--oversubscribe", help="Allow more ranks than cores; marked.")] = False,
+    peers: Annotated[
+        str, typer.Option("--peers", metavar="lammps,...",
+                          help="Run another code in the same rounds; a deck that is one of "
+                               "scaling.peers' problems, or a LAMMPS script.")] = "",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR",
                                   help="Folder of the study; default NAME.scale.")] = None,
@@ -107,6 +111,7 @@ def scale(
       mdapp scale strong examples/lj_melt/deck.toml --ranks 1,2
       mdapp scale saturation examples/lj_melt/deck.toml
       mdapp scale weak examples/lj_melt/deck.toml --atoms-per-rank 32000
+      mdapp scale strong examples/lj_melt/in.lj --ranks 1,2 --peers lammps
       mdapp scale strong deck.toml --emit slurm --ranks 64,128 --ranks-per-node 64 --steps 1000
       mdapp scale --collect deck.scale --baseline old/report.json --max-slowdown 10%
       mpirun -n 2 mdapp scale point deck.scale/points/strong-n32000-r2-t1.toml
@@ -135,6 +140,7 @@ def scale(
         atoms_per_rank=atoms_per_rank, rounds=rounds,
         more_rounds=rounds if more_rounds is None else more_rounds, steps=steps, warmup=warmup,
         seed=seed, oversubscribe=oversubscribe, limit_s=limit, folder=out or default_folder(path),
+        peers=peers,
     )  # fmt: skip
     if emit:
         from scaling.studies.emit import Batch, emit_study

@@ -29,9 +29,13 @@ def run_report(sim: Simulation) -> dict[str, Any]:
     most = np.array([compiled.times, late.times, late.seconds])
     comm.Allreduce(MPI.IN_PLACE, most, MPI.MAX)
     rate = sim.natoms * steps / loop_s if loop_s and steps else 0.0
+    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    nodes = comm.allreduce(int(node.rank == 0))
+    node.Free()
     return {
         "state_hash": sim.state_hash, "atoms": sim.natoms,
-        "ranks": comm.size, "threads": sim.deck.run.threads, "grid": list(sim.grid.shape),
+        "ranks": comm.size, "nodes": nodes, "threads": sim.deck.run.threads,
+        "grid": list(sim.grid.shape),
         "units": sim.units.name, "potential": sim.potential.style,
         "precision": sim.deck.run.precision, "deterministic": sim.deck.run.deterministic,
         "timestep": sim.deck.run.timestep, "step": sim.step, "steps": steps, "loop_s": loop_s,
@@ -94,8 +98,23 @@ def closing_lines(r: dict[str, Any], time_label: str) -> str:
               f"{r['bytes_fixed'] / r['ranks'] / 2**20:.0f} MiB a rank before the first",
               f"Compile (or load compiled code): {r['compile_s']:.2f} s; "
               f"set-up: {r['setup_s']:.2f} s", *compilation_lines(r), *checkpoint_lines(r),
-              *(profile_lines(r["profile"]) if "profile" in r else ())]
+              *(profile_lines(r["profile"]) if "profile" in r else ()), perf_line(r)]
     return "\n".join(lines)
+
+
+def perf_line(r: dict[str, Any]) -> str:
+    """The run in one line of `key=value`, the last that it prints; its form does not change."""
+    force, owned, ghosts = r["phases"]["force"], r["per_rank"]["owned"], r["per_rank"]["ghosts"]
+    per_step = r["loop_s"] / r["steps"] if r["steps"] else 0.0
+    imbalance = force["max"] / force["avg"] if force["avg"] else 1.0
+    facts = {
+        "ranks": r["ranks"], "threads": r["threads"], "nodes": r["nodes"],
+        "grid": "x".join(map(str, r["grid"])), "atoms": r["atoms"], "steps": r["steps"],
+        "s_per_step": f"{per_step:.3e}", "atom_steps_per_s": f"{r['atom_steps_per_s']:.3e}",
+        "imbalance": f"{imbalance:.2f}",
+        "ghost_ratio": f"{ghosts['avg'] / max(owned['avg'], 1):.2f}",
+    }  # fmt: skip
+    return "mdapp-perf: " + " ".join(f"{key}={value}" for key, value in facts.items())
 
 
 def compilation_lines(r: dict[str, Any]) -> list[str]:

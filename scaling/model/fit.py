@@ -27,6 +27,7 @@ from scaling.model.costs import NAMES, Cost
 
 CONDITION = 1e3
 RESAMPLES = 1000
+FEWEST = 5                   # sizes, so that every fit without one of them still has four
 LEAST_SIGMA = 0.01
 MERGED = {"e": "b", "d": "a", "b": "a"}      # in this order, and into what
 
@@ -95,10 +96,10 @@ def fit(samples: Sequence[Sample], seed: int = 0) -> Fit:
     Raises
     ------
     ValueError
-        Fewer than four points.
+        Too few points.
     """
-    if len(samples) < 4:
-        raise ValueError(f"{len(samples)} points cannot tell costs apart: four sizes at least")
+    if len(samples) < FEWEST:
+        raise ValueError(f"{len(samples)} sizes cannot tell costs apart: {FEWEST} at least")
     design, times = columns(samples), np.array([s.time for s in samples])
     sigma = np.array([_sigma(s) for s in samples])
     kept, condition, merged = _separable(design, sigma)

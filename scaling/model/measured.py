@@ -15,8 +15,7 @@ from mdapp.errors import InputError
 from scaling.model.costs import Costs
 from scaling.model.fit import Fit, Sample, fit
 from scaling.model.geometry import Subdomain
-from scaling.studies.page import SCHEMA
-from scaling.studies.summary import OURS
+from scaling.studies.summary import OURS, SCHEMA
 
 Row = Mapping[str, Any]
 ENOUGH = 50_000              # atoms of a rank, from where bytes an atom mean anything

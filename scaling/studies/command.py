@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mdapp.errors import InputError
@@ -11,9 +11,10 @@ from mdapp.perf.environment import read_environment
 from mdapp.startup import affinity
 from scaling.launch.local import check_machine
 from scaling.peers.__main__ import integers
+from scaling.studies.peers import peer_points
 from scaling.studies.point import Point
 from scaling.studies.points import Case, points_of
-from scaling.studies.study import Plan, chosen_steps, make_folder, run_rounds, with_points
+from scaling.studies.study import Plan, chosen_steps, make_folder, run_rounds
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ class Request:
     oversubscribe: bool
     limit_s: float
     folder: Path
+    peers: str = ""
+
+    @property
+    def case(self) -> Case:
+        """What is run."""
+        return Case(self.input, self.overrides, self.variables, self.window, self.warmup,
+                    self.oversubscribe)
 
     @property
     def window(self) -> int:
@@ -81,9 +89,7 @@ def points_for(request: Request, cores: int) -> list[Point]:
     else:
         atoms = (integers("--atoms-per-rank", request.atoms_per_rank)
                  if request.atoms_per_rank else [])
-    case = Case(request.input, request.overrides, request.variables, request.window,
-                request.warmup, request.oversubscribe)
-    return points_of(request.study, case, ranks, threads, atoms, cores)
+    return points_of(request.study, request.case, ranks, threads, atoms, cores)
 
 
 def run_study(request: Request, tell: Callable[[str], None]) -> None:
@@ -107,6 +113,8 @@ def run_study(request: Request, tell: Callable[[str], None]) -> None:
     plan = Plan(points, request.rounds, request.more_rounds, request.seed, request.folder,
                 request.limit_s, tell)
     chosen = chosen_steps(plan, request.window, request.warmup, environment)
-    tell(f"{request.study}: {len(chosen)} points, {request.rounds} rounds, results in "
+    peers = (peer_points(request.peers, request.case, chosen, environment)
+             if request.peers else [])
+    tell(f"{request.study}: {len(chosen) + len(peers)} points, {request.rounds} rounds, results in "
          f"{request.folder}")
-    run_rounds(with_points(plan, chosen))
+    run_rounds(replace(plan, points=chosen, peers=peers))

@@ -43,6 +43,8 @@ def emit_study(request: Request, batch: Batch, tell: Callable[[str], None]) -> P
         raise InputError("--emit: name the ranks of the other machine, as --ranks 64,128,256")
     if request.oversubscribe:
         raise InputError("--oversubscribe: of studies on this machine; scripts bind every rank")
+    if request.peers:
+        raise InputError("--peers: of studies on this machine; job scripts run mdapp only")
     points = points_for(request, cores=1 << 62)
     warmup = 100 if request.warmup is None else request.warmup
     environment = read_environment()

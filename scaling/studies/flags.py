@@ -59,10 +59,10 @@ def warnings(points: Sequence[Summary]) -> Iterator[str]:
     ours = [point for point in points if point.first.code == OURS]
     by_flag = {name: [p.first.name for p in ours if name in flags(p)] for name in MARKS}
     if by_flag["oversubscribed"]:
-        yield (f"{', '.join(by_flag['oversubscribed'])}: more ranks than cores. These times do not "
-               "show how the code scales.")
+        yield (f"{_some(by_flag['oversubscribed'], ours)}: more ranks than cores. These times do "
+               "not show how the code scales.")
     if by_flag["disturbed"]:
-        yield (f"{', '.join(by_flag['disturbed'])}: other programs computed on the same cores; "
+        yield (f"{_some(by_flag['disturbed'], ours)}: other programs computed on the same cores; "
                "repeat on an idle machine.")
     busy = max((p.first.environment.get("load", 0.0) for p in ours), default=0.0)
     if busy > 0.5 and not by_flag["disturbed"]:
@@ -71,3 +71,10 @@ def warnings(points: Sequence[Summary]) -> Iterator[str]:
         yield "points of this study ran on different processors."
     if len({x.environment.get("commit") for p in ours for x in p.launches}) > 1:
         yield "points of this study ran different versions of mdapp."
+
+
+def _some(names: Sequence[str], points: Sequence[Summary]) -> str:
+    """A list that stays short."""
+    if len(names) == len(points) > 2:
+        return "all points"
+    return ", ".join(names) if len(names) <= 3 else f"{len(names)} of {len(points)} points"

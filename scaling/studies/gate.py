@@ -21,8 +21,7 @@ from typing import Any
 from mdapp.errors import InputError
 from mdapp.perf.statistics import unpaired_ratio
 from mdapp.report.document import Check
-from scaling.studies.page import SCHEMA
-from scaling.studies.summary import OURS, Launch, Summary, summaries
+from scaling.studies.summary import OURS, SCHEMA, Launch, Summary, summaries
 
 MEMORY_GROWTH = 0.05
 SAME = ("study", "code", "potential", "precision", "atoms", "ranks", "threads", "px", "py", "pz",

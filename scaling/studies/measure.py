@@ -115,10 +115,16 @@ def _window(sim: Simulation, steps: int) -> dict[str, Any]:
         "compiles_in_window": report["compilations_in_loop"],
         "bytes_per_atom": report["bytes_per_atom"],
         "bytes_fixed_per_rank": report["bytes_fixed"] / comm.size, "rss_max": peak,
+        **_start(sim.thermo.rows[max(rows - 1, 0)]),
         "energy_drift": drift(sim.thermo.rows[max(rows - 1, 0):]),
         "clock_before": clock, "clock_after": clock_mhz(), "foreign_share": foreign,
         "state_hash": report["state_hash"],
     }
+
+
+def _start(row: dict[str, float]) -> dict[str, float | None]:
+    """Temperature and energy where the window begins, for a comparison with other codes."""
+    return {"start_temp": row.get("temp"), "start_etotal": row.get("etotal")}
 
 
 def phases_flat(phases: dict[str, dict[str, float]], steps: int) -> dict[str, float]:

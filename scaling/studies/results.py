@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from scaling.studies.page import launch_row
 from scaling.studies.summary import Launch
+from scaling.studies.tables import launch_row
 
 
 def write_results(launches: Sequence[Launch], folder: Path) -> Path:

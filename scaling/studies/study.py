@@ -11,15 +11,16 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mdapp.errors import InputError
 from mdapp.perf.environment import Environment
 from mdapp.perf.statistics import spread
 from scaling.launch.local import launch
 from scaling.studies.measure import SCHEMA
+from scaling.studies.peers import PeerPoint
 from scaling.studies.point import Point, write_point
 from scaling.studies.windows import trial_points, with_steps
 
@@ -33,6 +34,7 @@ class Plan:
     Attributes
     ----------
     points : what each round runs
+    peers : points of other codes, in the same rounds
     rounds, more_rounds : of them, and how many more if a point is noisy
     seed : of the order in each round
     folder : of the study
@@ -47,28 +49,40 @@ class Plan:
     folder: Path
     limit_s: float
     tell: Callable[[str], None]
+    peers: Sequence[PeerPoint] = ()
+
+    @property
+    def everything(self) -> list[Point | PeerPoint]:
+        """What a round runs."""
+        return [*self.points, *self.peers]
 
 
 class Interrupted(KeyboardInterrupt):
     """The user stopped a study; what was measured is kept."""
 
 
-def order_of(points: Sequence[Point], number: int, seed: int) -> list[Point]:
+P = TypeVar("P", bound=Point | PeerPoint)
+
+
+def order_of(points: Sequence[P], number: int, seed: int) -> list[P]:
     """Shuffle the points of a round, the same way each time it is asked for."""
     order = list(points)
     random.Random(f"{seed}/{number}").shuffle(order)
     return order
 
 
-def answer_path(folder: Path, point: Point, number: int) -> Path:
+def answer_path(folder: Path, point: Point | PeerPoint, number: int) -> Path:
     """Where a launch leaves what it measured."""
     return folder / POINTS / f"{point.name}-{number}.json"
 
 
-def write_answer(path: Path, point: Point, place: tuple[int, int], body: dict[str, Any]) -> None:
+def write_answer(path: Path, point: Point | PeerPoint, place: tuple[int, int],
+                 body: dict[str, Any]) -> None:
     """Write what a launch measured; the file is there whole or not at all."""
+    described = (point.as_json() if isinstance(point, PeerPoint)
+                 else point.model_dump(mode="json", exclude_none=True))
     document = {"schema": SCHEMA, "version": 1, "key": point.key, "study": point.study,
-                "point": point.model_dump(mode="json", exclude_none=True),
+                "point": described,
                 "round": place[0], "place": place[1], **body}
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     draft.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -135,7 +149,7 @@ def run_rounds(plan: Plan) -> None:
         write_point(point, plan.folder / POINTS)
     kept = [n for n, p, _ in _sequence(plan, 1, plan.rounds) if _kept(plan, p, n)]
     if kept:
-        plan.tell(f"{len(kept)} of {plan.rounds * len(plan.points)} launches are there already "
+        plan.tell(f"{len(kept)} of {plan.rounds * len(plan.everything)} launches are there already "
                   f"in {plan.folder / POINTS} and are kept")
     _run(plan, 1, plan.rounds)
     if plan.more_rounds and (noisy := _noisy(plan)):
@@ -144,9 +158,9 @@ def run_rounds(plan: Plan) -> None:
         _run(plan, plan.rounds + 1, plan.rounds + plan.more_rounds)
 
 
-def _sequence(plan: Plan, first: int, last: int) -> Iterator[tuple[int, Point, int]]:
+def _sequence(plan: Plan, first: int, last: int) -> Iterator[tuple[int, Point | PeerPoint, int]]:
     for number in range(first, last + 1):
-        for place, point in enumerate(order_of(plan.points, number, plan.seed)):
+        for place, point in enumerate(order_of(plan.everything, number, plan.seed)):
             yield number, point, place
 
 
@@ -155,7 +169,7 @@ def _run(plan: Plan, first: int, last: int) -> None:
         _once(plan, point, (number, place))
 
 
-def _kept(plan: Plan, point: Point, number: int) -> bool:
+def _kept(plan: Plan, point: Point | PeerPoint, number: int) -> bool:
     """Whether a launch has been measured before; refuses results of anything else."""
     path = answer_path(plan.folder, point, number)
     if not path.exists():
@@ -168,18 +182,22 @@ def _kept(plan: Plan, point: Point, number: int) -> bool:
     )
 
 
-def _once(plan: Plan, point: Point, place: tuple[int, int]) -> dict[str, Any]:
+def _once(plan: Plan, point: Point | PeerPoint, place: tuple[int, int]) -> dict[str, Any]:
     """Measure a launch, unless it is there already."""
     path = answer_path(plan.folder, point, place[0])
     if _kept(plan, point, place[0]):
         return read_answer(path)
-    file = write_point(point, plan.folder / POINTS)
     try:
-        found = launch(point, file, path, place, plan.limit_s)
+        if isinstance(point, PeerPoint):
+            found = point.run(place, plan.limit_s)
+            write_answer(path, point, place, found)
+        else:
+            file = write_point(point, plan.folder / POINTS)
+            found = launch(point, file, path, place, plan.limit_s)
     except KeyboardInterrupt:
         raise Interrupted from None
     row = found["row"]
-    late = ", compiled inside the window: not counted" if row["compiles_in_window"] else ""
+    late = ", compiled inside the window: not counted" if row.get("compiles_in_window") else ""
     plan.tell(f"{f'round {place[0]}' if place[0] else 'trial':<9} {point.name:<28} "
               f"{row['steps']:>6} steps  {1e3 * row['s_per_step']:10.4g} ms a step{late}")
     return found
@@ -195,7 +213,3 @@ def _noisy(plan: Plan) -> list[str]:
             names.append(point.name)
     return names
 
-
-def with_points(plan: Plan, points: Sequence[Point]) -> Plan:
-    """The same plan for other points."""
-    return replace(plan, points=points)

@@ -22,6 +22,7 @@ from typing import Any
 
 from mdapp.perf.statistics import Interval, Spread, median_interval, paired_ratio, spread
 
+SCHEMA, VERSION = "mdapp.scale", 1      # of report.json
 PHASES = ("force", "neighbor", "halo", "integrate", "output", "checkpoint", "other")
 OURS = "mdapp"
 

@@ -231,3 +231,15 @@ def test_messages_between_two_ranks(mpirun, python, tmp_path) -> None:
     assert found["G_s_per_byte"] > 0 and found["allreduce_s"] > 0
     end = python(["-m", "mdapp", "doctor", "--pingpong"])
     assert end.code == 2 and "needs two ranks" in end.stderr
+
+
+def test_a_run_ends_with_a_line_for_parsers(python, tmp_path) -> None:
+    end = python(["-m", "mdapp", "run", str(DECK), "--set", "system.cells=[5,5,5]", "--steps", "10",
+                  "--json", "r.json"])
+    last = end.stdout.strip().splitlines()[-1]
+    assert last.startswith("mdapp-perf: ranks=1 threads=1 nodes=1 grid=1x1x1 atoms=500 steps=10 ")
+    said = dict(word.split("=") for word in last.split()[1:])
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert float(said["s_per_step"]) == pytest.approx(report["loop_s"] / 10, rel=1e-3)
+    assert float(said["atom_steps_per_s"]) == pytest.approx(report["atom_steps_per_s"], rel=1e-3)
+    assert float(said["imbalance"]) == 1.0 and float(said["ghost_ratio"]) > 1

@@ -95,9 +95,9 @@ def test_a_point_off_the_curve_is_named_and_a_left_out_one_is_missed() -> None:
     assert statuses == ["WARN"]
 
 
-def test_three_sizes_are_too_few() -> None:
-    with pytest.raises(ValueError, match="four sizes"):
-        fit(samples()[:3])
+def test_four_sizes_are_too_few() -> None:
+    with pytest.raises(ValueError, match="5 at least"):
+        fit(samples()[:4])
 
 
 # The worked example of the specification, 1.024e9 atoms, 64 ranks a node

@@ -16,10 +16,11 @@ from mdapp.perf.statistics import Interval, median_interval, unpaired_ratio
 from mdapp.report.plain import as_json
 from scaling.launch.local import check_machine, launcher_words
 from scaling.launch.scripts import SYSTEMS, Job, Site, minutes_of, read_site, script_of
+from scaling.studies.checks import own_checks
 from scaling.studies.collect import collect
 from scaling.studies.flags import flags
 from scaling.studies.gate import gate, limit_of, read_baseline
-from scaling.studies.page import own_checks, report_of
+from scaling.studies.page import report_of
 from scaling.studies.point import Point, read_point, write_point
 from scaling.studies.points import Case, points_of
 from scaling.studies.sizes import resizer_of
