@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mdapp.cli.output import check_json_target, text_stream
 from mdapp.errors import InputError
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 stress = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -22,6 +25,8 @@ stress = typer.Typer(
 Examples:
   mdapp stress smoke --dir /scratch/try
   mpirun -n 8 mdapp stress quick --dir /scratch/try --max-bytes 20GiB
+  mpirun -n 8 mdapp stress interfere deck.toml --dir /scratch/try
+  mdapp stress report monday tuesday
   mdapp stress clean /scratch/try
 
 Exit codes: 0 all phases valid and verified, 1 other data came back than were written, 2 wrong use,
@@ -85,35 +90,49 @@ _profile("full", "Every phase for five minutes: numbers to compare, and the comb
 def run_and_report(profile: str, directory: Path, out: Path | None, json_target: str | None,
                    **wishes: Any) -> int:
     """Run a profile on all ranks, and let rank 0 report."""
-    from mdapp.parallel.agree import agree
     from mdapp.parallel.world import world
     from mdapp.stress.session import run_profile
+    from mdapp.stress.summary import body_of
 
     comm = world()
     stream = text_stream(json_target)
+    prepare(comm, out, directory, json_target)
+    session = run_profile(comm, profile, directory,
+                          tell=lambda line: print(line, file=stream, flush=True), **wishes)
+    conclude(comm, [body_of(session)], out, json_target)
+    return session.exit_code
+
+
+def prepare(comm: MPI.Intracomm, out: Path | None, directory: Path,
+            json_target: str | None) -> None:
+    """Find out before a long run whether its report can be written."""
+    from mdapp.parallel.agree import agree
+
     with agree(comm):
         if comm.rank == 0:
             check_json_target(json_target)
             check_out(out, directory)
-    session = run_profile(comm, profile, directory,
-                          tell=lambda line: print(line, file=stream, flush=True), **wishes)
+
+
+def conclude(comm: MPI.Intracomm, bodies: list[dict[str, Any]], out: Path | None,
+             json_target: str | None) -> None:
+    """Let rank 0 report."""
+    from mdapp.parallel.agree import agree
+
     with agree(comm):
         if comm.rank == 0:
-            from mdapp.stress.summary import body_of
-
-            show([body_of(session)], out, json_target)
-    return session.exit_code
+            show(bodies, out, json_target)
 
 
 def show(bodies: list[dict[str, Any]], out: Path | None, json_target: str | None,
          html: Path | None = None) -> None:
     """Write the report of runs, and print it."""
-    from mdapp.report.plain import json_text
+    from mdapp.report.plain import finite, json_text
     from mdapp.report.text import text
     from mdapp.report.write import write
     from mdapp.stress.page import brief, report_of
 
-    report = report_of(bodies)
+    report = report_of([finite(body) for body in bodies])
     folder = out or Path(time.strftime("stress-%Y%m%d-%H%M%S"))
     stream = text_stream(json_target)
     print(text(brief(report)), file=stream, flush=True)
@@ -169,6 +188,44 @@ def clean(
     if comm.rank == 0:
         print(f"{directory}: removed {len(names)} runs")
     return 0
+
+
+@stress.command("interfere")
+def interfere(
+    deck: Annotated[Path, typer.Argument(
+        metavar="DECK", help="A deck (TOML) or a LAMMPS script; its [checkpoint] says how "
+        "checkpoints are written.")],
+    directory: Dir, out: Out = None,
+    overrides: Annotated[list[str] | None, typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a value of the deck; repeatable.")] = None,
+    load: Annotated[list[float] | None, typer.Option(
+        "--load", help="Share of the interval that writing takes; repeatable; 0.5.")] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of A B A C A D.")] = 5,
+    checkpoints: Annotated[int, typer.Option(
+        "--checkpoints", help="Of each run, at least 5.")] = 5,
+    min_free: MinFree = 0.2, keep: Keep = False, allow_tmpfs: AllowTmpfs = False,
+    json_target: Json = None,
+) -> int:  # fmt: skip
+    """Run a deck with and without checkpoints: what one costs the other.
+
+    \b
+    Runs A without checkpoints, B waiting for them, C with them beside it, D the checkpoints alone,
+    and tells the overlap efficiency: 1 if a checkpoint beside the run is free, 0 if nothing is
+    gained. A load of 0.9 or more shows back-pressure.
+    """  # noqa: D301 - the parser looks for a backspace character, where lines are kept
+    from mdapp.cli.inputs import load_input
+    from mdapp.parallel.world import world
+    from mdapp.stress.interference import run_interference
+
+    comm = world()
+    stream = text_stream(json_target)
+    prepare(comm, out, directory, json_target)
+    body = run_interference(
+        comm, lambda: load_input(deck, overrides or ()), directory, loads=load or [0.5],
+        rounds=rounds, count=checkpoints, keep=keep, allow_memory=allow_tmpfs, min_free=min_free,
+        tell=lambda line: print(line, file=stream, flush=True))  # fmt: skip
+    conclude(comm, [body], out, json_target)
+    return int(body["exit_code"])
 
 
 @stress.command("report")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from mdapp.report.document import Check, Column, Note, Report, Section, Table
+from mdapp.stress.page_interference import eta_sentence, interference_section, verdicts
 from mdapp.stress.page_phases import (
     phase_plots,
     phase_rows,
@@ -65,6 +66,10 @@ def name_of(body: Body, number: int) -> str:
 def summary(body: Body, name: str = "") -> list[str]:
     """The verdict."""
     phases, code = body["phases"], body["exit_code"]
+    if "interference" in body:
+        return [f"{name}load {one['load']:g}: {eta_sentence(one)}." for one in
+                body["interference"]["cadences"]] + (
+                    [] if code == 0 else [f"{name}the runs are not comparable (exit code {code})."])
     invalid = [p for p in phases if not p["valid"]]
     wrong = sum(p["mismatches"] for p in phases)
     lines = [f"{name}{len(phases) - len(invalid)} of {len(phases)} phases are valid; "
@@ -87,13 +92,19 @@ def sections_of(body: Body, where: str, prefix: str) -> list[Section]:
     """All of one run."""
     phases = body["phases"]
     warnings = [Note(text, "warning") for text in body["warnings"]]
-    sections = [Section("Validity" + where, [
-        *warnings, *(check_of(p, prefix, len(body["figure"]) > 1) for p in phases)])]
-    sections.append(Section("Phases" + where, [
-        phase_table(phase_rows(phases), prefix),
-        Note("A rate in the table counts pattern, check, wear-out and the sync at the end. "
-             "GiB = 2^30 bytes, k/s = 1000 operations a second."),
-        *phase_plots(phases, prefix)]))
+    together = body.get("interference")
+    checks = [check_of(p, prefix, len(body["figure"]) > 1) for p in phases]
+    if together:
+        checks += verdicts(together["cadences"], prefix)
+    sections = [Section("Validity" + where, [*warnings, *checks])]
+    if together:
+        sections.append(interference_section(together, where, prefix))
+    if phases:
+        sections.append(Section("Phases" + where, [
+            phase_table(phase_rows(phases), prefix),
+            Note("A rate in the table counts pattern, check, wear-out and the sync at the end. "
+                 "GiB = 2^30 bytes, k/s = 1000 operations a second."),
+            *phase_plots(phases, prefix)]))
     found = wrong_data(phases, prefix)
     if found is not None:
         sections.append(Section("Wrong data" + where, [found]))
@@ -101,8 +112,8 @@ def sections_of(body: Body, where: str, prefix: str) -> list[Section]:
         sections.append(Section("Left out" + where, [
             Note(f"{name}: {why}") for name, why in body["left_out"].items()]))
     plan = body["plan"]
-    rows = [{"what": key, "value": ", ".join(value) if isinstance(value, list | tuple) else value}
-            for key, value in plan.items()]  # fmt: skip
+    rows = [{"what": key, "value": ", ".join(map(str, v)) if isinstance(v, list | tuple) else v}
+            for key, v in plan.items()]
     sections.append(Section("Plan" + where, [
         Table(f"{prefix}plan", [Column("what"), Column("value", form=".6g")], rows)]))
     return sections

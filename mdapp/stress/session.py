@@ -94,11 +94,11 @@ def run_profile(
     chosen = PROFILES[profile]
 
     def planned() -> Plan:
-        return make_plan(chosen, meeting.size, _existing(directory), **wishes)
+        return make_plan(chosen, meeting.size, existing(directory), **wishes)
 
     plan = meeting.on_root(planned)         # refused before the folder is made
     folder = open_folder(meeting, directory, allow_memory=allow_memory)
-    with _removed(folder, meeting, keep):
+    with removed(folder, meeting, keep):
         session = Session(plan, folder, meeting)
         tell(f"{directory}: {plan.sentence()}")
         compile_pattern()
@@ -116,7 +116,8 @@ def run_profile(
     return session
 
 
-def _existing(directory: Path) -> Path:
+def existing(directory: Path) -> Path:
+    """The folder itself, or the nearest one above it that exists."""
     while not directory.exists() and directory != directory.parent:
         directory = directory.parent
     return directory
@@ -127,8 +128,8 @@ class _Interrupted(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def _removed(folder: WorkFolder, meeting: Meeting, keep: bool) -> Iterator[None]:
-    """The run's data exist only inside the block."""
+def removed(folder: WorkFolder, meeting: Meeting, keep: bool) -> Iterator[None]:
+    """The run's data exist only inside the block, unless they are to be kept; collective."""
     def stop(number: int, frame: Any) -> None:
         raise _Interrupted
 

@@ -2,14 +2,10 @@
 
 A real run, with one core left to the writers where there is one to leave: A without checkpoints, B
 with two that it waits for, C with two that are written beside it. Of what waiting costs,
-T_B - T_A, the share that C saves is
-
-    eta = 1 - (T_C - T_A) / (T_B - T_A)
-
-1 if the checkpoint is free, 0 if nothing is gained. Checkpoints come at the same steps of each
-window, and no lists are built; so T is the sum over the steps of a window of the median of that
-step's time over the rounds, which other programs of the machine disturb less than the time of a
-whole window.
+T_B - T_A, the share that C saves is eta (`mdapp.perf.overlap`). Checkpoints come at the same steps
+of each window, and no lists are built; so T is the sum over the steps of a window of the median of
+that step's time over the rounds, which other programs of the machine disturb less than the time of
+a whole window.
 """
 
 from __future__ import annotations
@@ -24,6 +20,7 @@ from mpi4py import MPI
 
 from mdapp.deck import build_deck
 from mdapp.perf.memory import peak_bytes, reset_peak, resident_bytes
+from mdapp.perf.overlap import efficiency
 from mdapp.run_state import state_of
 from mdapp.simulation import Simulation
 from mdapp.storage.background import Background
@@ -35,7 +32,6 @@ EVERY = 5                   # steps from one checkpoint to the next
 TIMESTEP = 1e-6             # so short that the lists of the first step are good for all
 STEPS = 2 * EVERY           # of a window
 ROUNDS = 2                  # for each of the other sections: differences of near numbers
-NOISE = 3.0
 Act = Callable[[int], None]
 
 
@@ -184,8 +180,8 @@ def eta(samples: Samples) -> tuple[float, float] | None:
     """Overlap efficiency and its standard error; None where waiting costs no more than noise."""
     a, b, c = (window_seconds(samples, k) for k in "ABC")
     da, db, dc = (window_noise(samples, k) for k in "ABC")
-    cost, hidden = b - a, c - a
-    if cost <= NOISE * np.hypot(da, db):
+    value = efficiency(a, b, c, float(np.hypot(da, db)))
+    if value is None:
         return None
-    error = np.hypot(np.hypot(dc, da), hidden / cost * np.hypot(db, da)) / cost
-    return 1.0 - hidden / cost, float(error)
+    error = np.hypot(np.hypot(dc, da), (1.0 - value) * np.hypot(db, da)) / (b - a)
+    return value, float(error)

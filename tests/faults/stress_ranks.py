@@ -162,4 +162,7 @@ def refused(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(lambda: globals()[sys.argv[1]](Path(sys.argv[2]))))
+    for name in sys.argv[2:]:
+        code = run_command(lambda name=name: globals()[name](Path(sys.argv[1]) / name))
+        if code:
+            sys.exit(code)

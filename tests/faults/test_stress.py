@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from mpi4py import MPI
 
+from mdapp.cli.stress import number_of_bytes
 from mdapp.errors import InputError
 from mdapp.stress import folder as folders
 from mdapp.stress.bulk import RECORD
+from mdapp.stress.interference import run_interference
 from mdapp.stress.pattern import Buffer, key_of
 from mdapp.stress.plan import PHASES
 from mdapp.stress.session import Session, run_profile
@@ -271,3 +273,20 @@ def test_the_guard_stops_a_phase_when_space_gets_short(
     write, read = session.phases
     assert write.stopped_at == "guard" and not write.is_valid
     assert "left out" in read.reasons[0] and session.exit_code == 8
+
+
+@pytest.mark.parametrize("text", ["many", "0", "-1GiB", "1PiB2", "nan", "1e30"])
+def test_bytes_must_be_a_number(text: str) -> None:
+    with pytest.raises(InputError, match="number of bytes"):
+        number_of_bytes(text)
+    assert number_of_bytes("1.5GiB") == 3 << 29 and number_of_bytes("500MB") == 500_000_000
+
+
+@pytest.mark.parametrize(("loads", "count", "text"), [
+    ([0.0], 5, "must be above 0"), ([0.5], 4, "at least 5"),
+])  # fmt: skip
+def test_an_experiment_needs_loads_and_checkpoints(
+    tmp_path: Path, loads: list[float], count: int, text: str
+) -> None:
+    with pytest.raises(InputError, match=text):
+        run_interference(MPI.COMM_SELF, lambda: None, tmp_path, loads=loads, rounds=1, count=count)
