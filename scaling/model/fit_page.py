@@ -75,4 +75,6 @@ def _residuals(samples: Sequence[Sample], found: Fit, ax: Axes) -> None:
     ax.set_xscale("log")
     ax.set_xlabel("atoms a rank")
     ax.set_ylabel("deviation, %")
+    low, high = ax.get_ylim()
+    ax.set_ylim(min(low, -200 * LIMIT), max(high, 200 * LIMIT))
     ax.legend()

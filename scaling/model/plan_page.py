@@ -12,6 +12,7 @@ from scaling.model.assumptions import inputs_table, sentences
 from scaling.model.measured import MeasuredPoint
 from scaling.model.plan import Planned, System
 from scaling.model.step_time import WORDS, Inputs, predict, sensitivity
+from scaling.studies.plots import above
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,7 +90,8 @@ def _row(one: Planned, base: Planned, timestep: tuple[float, str]) -> dict[str, 
         "compute_ms": 1e3 * (t["owned"] + t["ghosts"] + t["lists"]),
         "halo_ms": 1e3 * (t["halo_latency"] + t["halo_bytes"]), "reduce_ms": 1e3 * t["reduce"],
         "python_ms": 1e3 * t["python"], "s_per_step": one.step.total, "low": one.step.low,
-        "high": one.step.high, "band": f"[{one.step.low:.3g}, {one.step.high:.3g}]",
+        "high": one.step.high,
+        "band": f"[{one.step.low:.3g},\N{NO-BREAK SPACE}{one.step.high:.3g}]",
         "steps_per_s": 1 / one.step.total,
         "per_day": 86400 * timestep[0] / one.step.total,
         "gatom_steps_per_s": one.rate / 1e9, "terms": t,
@@ -125,7 +127,8 @@ def _parts(good: Sequence[Planned], ax: Axes) -> None:
         below = [b + v for b, v in zip(below, values, strict=True)]
     ax.set_xlabel("ranks")
     ax.set_ylabel("share of the step")
-    ax.legend(ncols=2)
+    ax.set_ylim(0, 1)
+    above(ax)
 
 
 def _memory(good: Sequence[Planned]) -> Section:

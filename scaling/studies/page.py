@@ -29,6 +29,7 @@ from scaling.studies.tables import (
     peers_table,
     phases_table,
     points_table,
+    rates_table,
     span,
 )
 
@@ -142,6 +143,7 @@ def _study(points: Sequence[Summary], study: str, several: bool) -> Iterator[Sec
         if any(p.serial for p in points):
             plot("karp_flatt", plots.karp_flatt, f"Serial share that would explain S; {where}",
                  points)
+    blocks.append(rates_table(points, f"{prefix}rates"))
     yield Section(TITLES[study], blocks, text)
     blocks = [phases_table(ours, f"{prefix}phases")]
     plot("phases", plots.shares if study == "saturation" and len(ours) > 1 else plots.stacked,

@@ -19,6 +19,11 @@ def whiskers(intervals: Sequence[Interval]) -> list[list[float]]:
             [max(i.high - i.value, 0.0) if i.high == i.high else 0.0 for i in intervals]]
 
 
+def above(ax: Axes) -> None:
+    """Put the legend above the axes, where it hides nothing."""
+    ax.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+
+
 def curves(points: Sequence[Summary]) -> dict[str, list[Summary]]:
     """Points by curve: code, and threads where they differ."""
     several = len({p.first.row["threads"] for p in points}) > 1
@@ -94,7 +99,7 @@ def stacked(ax: Axes, points: Sequence[Summary]) -> None:
         below = [b + v for b, v in zip(below, values, strict=True)]
     ax.set_ylabel("ms a step")
     ax.tick_params(axis="x", labelrotation=30 if len(names) > 5 else 0)
-    ax.legend(ncols=2)
+    above(ax)
 
 
 def shares(ax: Axes, points: Sequence[Summary]) -> None:
@@ -111,7 +116,7 @@ def shares(ax: Axes, points: Sequence[Summary]) -> None:
     ax.set_xlabel("atoms a rank")
     ax.set_ylabel("share of the step")
     ax.set_ylim(0, 1)
-    ax.legend(ncols=2, loc="lower right")
+    above(ax)
 
 
 def rate(ax: Axes, points: Sequence[Summary]) -> None:
@@ -150,7 +155,7 @@ def memory(ax: Axes, points: Sequence[Summary]) -> None:
            label="atoms, lists, buffers", color=PALETTE[4], hatch="//", edgecolor=MUTED, width=0.6)
     ax.set_ylabel("MiB, largest rank")
     ax.tick_params(axis="x", labelrotation=30 if len(names) > 5 else 0)
-    ax.legend()
+    above(ax)
 
 
 def _short(p: Summary) -> str:

@@ -16,18 +16,15 @@ def span(interval: Interval | None, form: str = ".3g", scale: float = 1.0) -> st
     """An interval as text; empty where there is none."""
     if interval is None or math.isnan(interval.low):
         return ""
-    return f"[{format(interval.low * scale, form)}, {format(interval.high * scale, form)}]"
+    low, high = format(interval.low * scale, form), format(interval.high * scale, form)
+    return f"[{low},\N{NO-BREAK SPACE}{high}]"
 
 
 def points_table(points: Sequence[Summary], study: str, name: str) -> Table:
     """Times, rates and what the study is about, a row a point."""
-    columns = [
-        Column("code"), Column("ranks", form="d"), Column("threads", form="d"),
-        Column("atoms", form="d"), Column("steps", form="d"), Column("rounds", form="d"),
-        Column("ms_per_step", "step", "ms"), Column("ms_95", "95 %"),
-        Column("cv", "cv", "%", ".1f"), Column("matom_steps_per_s", "rate", "Matom-step/s"),
-        Column("per_day", "per day"),
-    ]
+    columns = [Column("code"), Column("ranks", form="d"), Column("threads", form="d"),
+               Column("atoms", form="d"), Column("ms_per_step", "step", "ms"),
+               Column("ms_95", "95 %")]
     if study == "strong":
         columns += [Column("speedup", "S", form=".3f"), Column("speedup_95", "95 %")]
     if study != "saturation":
@@ -39,6 +36,17 @@ def points_table(points: Sequence[Summary], study: str, name: str) -> Table:
                     Column("ns_per_atom_step", "atom-step", "ns")]
     columns.append(Column("marks", ""))
     return Table(name, columns, [point_row(p) for p in points], legend(points))
+
+
+def rates_table(points: Sequence[Summary], name: str) -> Table:
+    """The same points in other units, and what their medians rest on."""
+    columns = [Column("code"), Column("ranks", form="d"), Column("threads", form="d"),
+               Column("atoms", form="d"), Column("matom_steps_per_s", "rate", "Matom-step/s"),
+               Column("matom_steps_per_s_core", "a core", "Matom-step/s"),
+               Column("per_day", "a day"), Column("steps", form="d"), Column("rounds", form="d"),
+               Column("cv", "cv", "%", ".1f")]
+    return Table(name, columns, [point_row(p) for p in points],
+                 "cv: standard deviation over mean of the rounds.")
 
 
 def point_row(p: Summary) -> dict[str, Any]:
@@ -58,6 +66,7 @@ def point_row(p: Summary) -> dict[str, Any]:
         "cv": 100 * p.spread.cv, "atom_steps_per_s": p.rate.value,
         "matom_steps_per_s": p.rate.value / 1e6,
         "atom_steps_per_s_core": p.rate.value / p.cores,
+        "matom_steps_per_s_core": p.rate.value / p.cores / 1e6,
         "ns_per_atom_step": 1e9 * p.time.value * p.cores / row["atoms"],
         "per_day": None if day is None else (
             f"{row['timestep'] * 86400 / p.time.value * (1e-3 if ns else 1):.4g} "
