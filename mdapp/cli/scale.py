@@ -61,6 +61,8 @@ def scale(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the order of points.")] = 1,
     oversubscribe: Annotated[
         bool, typer.Option("--oversubscribe", help="Allow more ranks than cores; marked.")] = False,
+    no_gate: Annotated[
+        bool, typer.Option("--no-gate", help="Do not validate the potential first.")] = False,
     peers: Annotated[
         str, typer.Option("--peers", metavar="lammps,...",
                           help="Run another code in the same rounds; a deck that is one of "
@@ -140,7 +142,7 @@ def scale(
         atoms_per_rank=atoms_per_rank, rounds=rounds,
         more_rounds=rounds if more_rounds is None else more_rounds, steps=steps, warmup=warmup,
         seed=seed, oversubscribe=oversubscribe, limit_s=limit, folder=out or default_folder(path),
-        peers=peers,
+        peers=peers, validate=not no_gate,
     )  # fmt: skip
     if emit:
         from scaling.studies.emit import Batch, emit_study

@@ -15,6 +15,7 @@ from scaling.studies.peers import peer_points
 from scaling.studies.point import Point
 from scaling.studies.points import Case, points_of
 from scaling.studies.study import Plan, chosen_steps, make_folder, run_rounds
+from scaling.studies.validated import check_potential
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Request:
     limit_s: float
     folder: Path
     peers: str = ""
+    validate: bool = True
 
     @property
     def case(self) -> Case:
@@ -110,6 +112,9 @@ def run_study(request: Request, tell: Callable[[str], None]) -> None:
     environment = read_environment()
     for line in environment.lines():
         tell(line)
+    if request.validate:
+        check_potential(request.case.deck(), request.folder,
+                        f"mdapp {environment.mdapp} {environment.commit}", request.limit_s, tell)
     plan = Plan(points, request.rounds, request.more_rounds, request.seed, request.folder,
                 request.limit_s, tell)
     chosen = chosen_steps(plan, request.window, request.warmup, environment)

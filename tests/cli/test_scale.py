@@ -17,7 +17,8 @@ from tests.cli.chromium import PHONE, Opened
 
 ROOT = Path(__file__).resolve().parents[2]
 DECK = ROOT / "examples" / "lj_melt" / "deck.toml"
-SMALL = ["--atoms", "2048", "--steps", "20", "--warmup", "5", "--more-rounds", "0"]
+SMALL = ["--atoms", "2048", "--steps", "20", "--warmup", "5", "--more-rounds", "0",
+         "--no-gate"]
 EXACT = ["--set", "run.deterministic=true"]
 
 
@@ -182,7 +183,8 @@ def test_a_point_on_the_wrong_number_of_ranks_is_refused(study, python) -> None:
 
 
 def test_weak_and_saturation_in_one_page(python, tmp_path) -> None:
-    words = ["--rounds", "1", "--steps", "20", "--warmup", "5", "--more-rounds", "0", "--out", "s"]
+    words = ["--rounds", "1", "--steps", "20", "--warmup", "5", "--more-rounds", "0", "--no-gate",
+             "--out", "s"]
     for study, sizes in (("weak", "500"), ("saturation", "256,2048")):
         end = python(scale(study, str(DECK), "--ranks", "1", "--atoms-per-rank", sizes, *words),
                      timeout=120)

@@ -11,11 +11,14 @@ import pytest
 
 from mdapp.deck import load_deck
 from mdapp.errors import InputError
+from mdapp.parallel.bounded import Finished
 from mdapp.perf.environment import read_environment
 from mdapp.perf.statistics import Interval, median_interval, unpaired_ratio
 from mdapp.report.plain import as_json
+from potentials.shorthand import read_potential
 from scaling.launch.local import check_machine, launcher_words
 from scaling.launch.scripts import SYSTEMS, Job, Site, minutes_of, read_site, script_of
+from scaling.studies import validated
 from scaling.studies.checks import own_checks
 from scaling.studies.collect import collect
 from scaling.studies.flags import flags
@@ -397,3 +400,39 @@ def test_points_of_a_machine_that_is_too_small_are_refused() -> None:
                                 "ranks": 1 << 20, "steps": 1})
     with pytest.raises(InputError, match=r"1048576 ranks x 1 threads need .* --oversubscribe"):
         check_machine([big], False)
+
+
+# The potential first
+
+
+def test_a_study_of_a_wrong_potential_is_refused_and_a_right_one_asked_once(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deck, asked, told = load_deck(MELT / "deck.toml"), [], []
+
+    def answer(code: int | None, *failed: str) -> None:
+        def run(command: list[str], *rest: object) -> Finished:
+            asked.append(command)
+            checks = [{"name": c, "category": c, "status": "FAIL", "fails": True} for c in failed]
+            report = tmp_path / "validate" / "report.json"
+            report.write_text(json.dumps({"checks": checks}))
+            return Finished(code, "", "mdapp: error: no such thing")
+        monkeypatch.setattr(validated, "run_bounded", run)
+
+    def check(code: str = "this") -> None:
+        validated.check_potential(deck, tmp_path, code, 60.0, told.append)
+
+    answer(1, "consistency", "mandatory")
+    with pytest.raises(InputError, match=r"fails mdapp validate: see .*report\.html"):
+        check()
+    answer(2)
+    with pytest.raises(InputError, match="cannot be validated: mdapp: error: no such thing"):
+        check()
+    answer(0)
+    check()
+    check()
+    assert len(asked) == 3 and len(told) == 3
+    answer(1, "consistency")
+    check("another")
+    assert len(asked) == 4 and "not mandatory, but failed: consistency" in told[-1]
+    assert asked[0][-2:] == ["--precision", "double"]
+    assert read_potential(asked[0][4]).parameters["rc"] == 2.5
