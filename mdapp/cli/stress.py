@@ -59,6 +59,8 @@ MinFree = Annotated[float, typer.Option(
 Keep = Annotated[bool, typer.Option("--keep", help="Leave the data (mdapp stress clean D).")]
 AllowTmpfs = Annotated[bool, typer.Option(
     "--allow-tmpfs", help="Also in memory, where no storage is measured.")]
+Fio = Annotated[bool, typer.Option(
+    "--fio", help="Compare the easy write with fio's, in interleaved rounds.")]
 Json = Annotated[str | None, typer.Option(
     "--json", metavar="FILE", help="Also write the JSON here (- for stdout).")]
 
@@ -69,10 +71,11 @@ def _profile(name: str, text: str) -> None:
         directory: Dir, out: Out = None, phases: Phases = None, apis: Apis = None,
         max_bytes: MaxBytes = None, files: Files = None, deadline: Deadline = None,
         repeats: Repeats = None, min_free: MinFree = 0.2, keep: Keep = False,
-        allow_tmpfs: AllowTmpfs = False, json_target: Json = None,
+        allow_tmpfs: AllowTmpfs = False, fio: Fio = False,
+        json_target: Json = None,
     ) -> int:  # fmt: skip
         return run_and_report(
-            name, directory, out, json_target, keep=keep, allow_memory=allow_tmpfs,
+            name, directory, out, json_target, keep=keep, allow_memory=allow_tmpfs, beside_fio=fio,
             phases=listed(phases), apis=listed(apis),
             max_bytes=None if max_bytes is None else number_of_bytes(max_bytes), files=files,
             deadline_s=deadline, repeats=repeats, min_free=min_free)  # fmt: skip

@@ -52,7 +52,7 @@ def report_of(bodies: Sequence[Body]) -> Report:
 
 def brief(report: Report) -> Report:
     """What fits a terminal: the verdict and the rates."""
-    wanted = ("phases", "compared", "eta")
+    wanted = ("phases", "compared", "eta", "fio")
     tables = [t for t in report.tables() if t.name.split("-")[-1] in wanted]
     return replace(report, sections=[Section("", [t]) for t in tables], environment={})
 
@@ -85,6 +85,8 @@ def summary(body: Body, name: str = "") -> list[str]:
         most = max(phases, key=lambda p: p["own_share"])
         lines.append(f"{name}pattern and check took at most {most['own_share']:.1%} of a phase "
                      f"({title_of(most)}).")
+    if body.get("fio"):
+        lines.append(f"{name}easy write beside fio: {fio_check(body['fio'], '').message}.")
     return lines
 
 
@@ -105,6 +107,8 @@ def sections_of(body: Body, where: str, prefix: str) -> list[Section]:
             Note("A rate in the table counts pattern, check, wear-out and the sync at the end. "
                  "GiB = 2^30 bytes, k/s = 1000 operations a second."),
             *phase_plots(phases, prefix)]))
+    if body.get("fio"):
+        sections.append(fio_section(body["fio"], where, prefix))
     found = wrong_data(phases, prefix)
     if found is not None:
         sections.append(Section("Wrong data" + where, [found]))
@@ -117,6 +121,33 @@ def sections_of(body: Body, where: str, prefix: str) -> list[Section]:
     sections.append(Section("Plan" + where, [
         Table(f"{prefix}plan", [Column("what"), Column("value", form=".6g")], rows)]))
     return sections
+
+
+def fio_section(fio: Body, where: str, prefix: str) -> Section:
+    """The easy write beside fio's."""
+    gib = fio["bytes"] / (1 << 30)
+    rows = [{"round": n + 1, "fio": gib / theirs, "mdapp": gib / ours, "ratio": theirs / ours}
+            for n, (theirs, ours) in enumerate(zip(fio["fio_s"], fio["mdapp_s"], strict=True))]
+    return Section("Easy write beside fio" + where, [
+        fio_check(fio, prefix),
+        Table(f"{prefix}fio", [
+            Column("round"), Column("fio", "fio", "GiB/s"), Column("mdapp", "mdapp", "GiB/s"),
+            Column("ratio", "mdapp over fio", form=".3f")], rows,
+            f"Sequential write with fsync of {gib:.2f} GiB, the same transfers and processes, "
+            "interleaved."),
+        Note(fio["command"])])  # fmt: skip
+
+
+def fio_check(fio: Body, prefix: str) -> Check:
+    """Whether mdapp is fast enough for its numbers to be those of the storage."""
+    name, ratio = f"{prefix}easy write beside fio", fio["ratio"]
+    if ratio is None:
+        return Check(name, "FAIL", "fio", fails=False, message=fio["error"])
+    between = "" if ratio["low"] is None else f" [{ratio['low']:.3f}, {ratio['high']:.3f}]"
+    return Check(name, "PASS" if ratio["value"] >= fio["least"] else "WARN", "fio", fails=False,
+                 value=ratio["value"], threshold=fio["least"],
+                 message=f"{ratio['value']:.3f}{between} of fio's rate, median of "
+                         f"{fio['rounds']} rounds")
 
 
 def check_of(phase: Body, prefix: str, numbered: bool) -> Check:

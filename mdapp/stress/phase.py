@@ -93,7 +93,7 @@ class Phase:
     deadline_counts : fewest, mean, most operations of a rank at the deadline
     deadline_rate : in units/s, at the deadline
     rank_seconds : of each rank
-    own_share : seconds in pattern and check over the phase's, of the rank with most
+    own_share : seconds in pattern and check over the phase's, all ranks
     latency : (bins,) how many operations took so long
     slowest : s, the longest operation
     timeline : (SLICES,) units finished in each slice of `seconds`
@@ -308,7 +308,7 @@ class _Run:
         phase.deadline_counts = (min(at_deadline), sum(at_deadline) / len(told), max(at_deadline))
         phase.deadline_rate = sum(at_deadline) * work.per_step / max(
             *(t.deadline_s for t in told), 1e-9)
-        phase.own_share = max(t.own_s / max(t.seconds, 1e-9) for t in told)
+        phase.own_share = sum(t.own_s for t in told) / max(sum(t.seconds for t in told), 1e-9)
         phase.slowest = max(t.slowest for t in told)
         phase.stopped_at = next((w for w in ("guard", "cap", "deadline")
                                  if any(t.stopped_at == w for t in told)), "done")

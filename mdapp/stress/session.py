@@ -21,6 +21,7 @@ from typing import Any
 from mpi4py import MPI
 
 from mdapp.stress.figure import Figure, apply_rules, figure_of
+from mdapp.stress.fio import check_fio, compare
 from mdapp.stress.folder import WorkFolder, open_folder
 from mdapp.stress.meeting import Meeting
 from mdapp.stress.passes import Hook, Pass
@@ -42,6 +43,7 @@ class Session:
     figures : one a pass
     warnings : what weakens all conclusions
     left_out : phases that were not done, and why
+    fio : see `mdapp.stress.fio.compare`
     """
 
     plan: Plan
@@ -51,6 +53,7 @@ class Session:
     figures: list[Figure] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    fio: dict[str, Any] | None = None
     began: float = field(default_factory=time.time)
     seconds: float = 0.0
 
@@ -73,7 +76,7 @@ class Session:
 def run_profile(
     comm: MPI.Intracomm, profile: str, directory: Path, *, tell: Tell = lambda line: None,
     keep: bool = False, allow_memory: bool = False, before: Hook = lambda name: None,
-    **wishes: Any,
+    beside_fio: bool = False, **wishes: Any,
 ) -> Session:  # fmt: skip
     """Run a profile in a folder; collective.
 
@@ -82,6 +85,7 @@ def run_profile(
     tell : called on rank 0 with what the user should see
     keep : leave the data
     before : called on all ranks before each phase
+    beside_fio : compare the easy write with fio's at the end
     wishes : see `make_plan`
 
     Raises
@@ -96,6 +100,8 @@ def run_profile(
     def planned() -> Plan:
         return make_plan(chosen, meeting.size, existing(directory), **wishes)
 
+    if beside_fio:
+        check_fio(meeting)
     plan = meeting.on_root(planned)         # refused before the folder is made
     folder = open_folder(meeting, directory, allow_memory=allow_memory)
     with removed(folder, meeting, keep):
@@ -112,6 +118,10 @@ def run_profile(
             session.figures.append(figure_of(plan, one.phases))
             if number + 1 < plan.repeats:
                 one.remove()
+        if beside_fio:
+            one.remove()
+            tell("  beside fio")
+            session.fio = compare(meeting, folder, plan.easy_transfers)
         session.seconds = time.time() - session.began
     return session
 

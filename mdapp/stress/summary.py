@@ -29,7 +29,7 @@ def body_of(session: Session) -> dict[str, Any]:
         "phases": [{"pass": n, **phase_of(p)}
                    for n, passed in enumerate(session.passes) for p in passed],
         "figure": [f.as_json() for f in session.figures],
-        "left_out": session.left_out, "warnings": session.warnings,
+        "fio": session.fio, "left_out": session.left_out, "warnings": session.warnings,
         "exit_code": session.exit_code,
     }  # fmt: skip
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +19,7 @@ from mpi4py import MPI
 
 from mdapp.cli.stress import number_of_bytes
 from mdapp.errors import InputError
+from mdapp.parallel.launcher import mpirun_environment
 from mdapp.stress import folder as folders
 from mdapp.stress.bulk import RECORD
 from mdapp.stress.interference import run_interference
@@ -20,6 +27,7 @@ from mdapp.stress.pattern import Buffer, key_of
 from mdapp.stress.plan import PHASES
 from mdapp.stress.session import Session, run_profile
 
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"max_bytes": 24 << 20, "files": 40, "deadline_s": 0.05, "min_free": 0.0,
          "apis": ("posix",)}
 
@@ -290,3 +298,71 @@ def test_an_experiment_needs_loads_and_checkpoints(
 ) -> None:
     with pytest.raises(InputError, match=text):
         run_interference(MPI.COMM_SELF, lambda: None, tmp_path, loads=loads, rounds=1, count=count)
+
+
+def test_the_easy_write_beside_fio(tmp_path: Path) -> None:
+    if shutil.which("fio") is None:
+        pytest.skip("needs fio (Debian: apt install fio)")
+    session = run(tmp_path, phases=("easy-write",), beside_fio=True)
+    found = session.fio
+    assert found is not None and found["ratio"]["value"] > 0
+    assert len(found["fio_s"]) == len(found["mdapp_s"]) == found["rounds"] == 5
+    assert f"--size={found['bytes']}" in found["command"]
+    assert names(tmp_path) == [folders.MARKER]
+
+
+def test_without_fio_there_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="apt install fio"):
+        run(tmp_path / "d", beside_fio=True)
+    assert not (tmp_path / "d").exists()
+
+
+# --- ends -----------------------------------------------------------------------------------------
+
+ENDLESS = ("smoke", "--max-bytes", "64MiB", "--min-free", "0", "--deadline", "60", "--api", "posix")
+
+
+def started(command: list[str], directory: Path) -> subprocess.Popen[str]:
+    """The command in a session of its own, once it has begun to write."""
+    env = {**mpirun_environment(), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=env, cwd=directory.parent, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               start_new_session=True)
+    end = time.monotonic() + 30
+    while not list(directory.glob("run-*/posix/easy/*")):
+        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        time.sleep(0.01)
+    return process
+
+
+@pytest.mark.parametrize(("ranks", "sign"), [
+    (1, signal.SIGTERM), (1, signal.SIGINT), (1, signal.SIGKILL), (2, signal.SIGTERM),
+    (2, signal.SIGINT),
+])  # fmt: skip
+def test_an_interrupted_run_clears_up_and_clean_does_it_after_a_kill(
+    tmp_path: Path, mpirun_command_of: Callable[[int], list[str]], sign: int, ranks: int
+) -> None:
+    """ST11: signals to mpirun or to the one process."""
+    directory = tmp_path / "d"
+    command = [sys.executable, "-m", "mdapp", "stress", *ENDLESS, "--dir", str(directory)]
+    launcher = mpirun_command_of(2) if ranks == 2 else []
+    process = started([*launcher, *command], directory)
+    process.send_signal(sign)
+    try:
+        out, err = process.communicate(timeout=20)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode != 0, out + err
+    left = names(directory)
+    if sign == signal.SIGKILL:
+        assert len(left) == 2
+        (directory / "notes").write_text("mine")
+        assert len(folders.clean(directory)) == 1 and names(directory) == ["notes"]
+    else:
+        assert left == [folders.MARKER], out + err
+        assert ranks == 2 or process.returncode == 130
+        assert "Traceback" not in err
