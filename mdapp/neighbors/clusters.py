@@ -75,12 +75,22 @@ class Chunk:
                    np.empty(capacity, np.int32), np.empty(capacity if exact else 0, np.uint16),
                    np.empty(n if exact else 0, np.uint16))
 
-    def grow(self, used: int) -> None:
-        """Make room for a quarter more pairs, keeping the first `used`."""
-        capacity = len(self.partners) + len(self.partners) // 4 + 16384
+    def grow(self, used: int, done: int) -> None:
+        """Make room for more pairs, keeping the first `used`, which `done` clusters have.
+
+        The others are taken to have as many and a little more; what is freed on the way to an
+        array that grows again and again may never return to the machine.
+        """
+        n = self.last - self.first
+        expected = (used * n) // done if done else 0
+        capacity = max(expected + expected // 32, len(self.partners) * 5 // 4) + 1024
         self.partners = np.concatenate([self.partners[:used], np.empty(capacity - used, np.int32)])
         if len(self.masks):
             self.masks = np.concatenate([self.masks[:used], np.empty(capacity - used, np.uint16)])
+
+    def forget_masks(self) -> None:
+        """Let go of what only rows of single atoms, which are there now, are made of."""
+        self.masks = self.own_masks = np.empty(0, np.uint16)
 
     @property
     def npairs(self) -> int:
@@ -171,14 +181,19 @@ class ClusterList:
                     chunk.masks, chunk.own_masks, used)
                 if column == grid.ncolumns:
                     return chunk
-                chunk.grow(used)
+                chunk.grow(used, min(max(int(columns[0][column]), first), last) - first)
 
         self.chunks, self.rows, self._rows = [], [], {}   # old lists go before the new ones come
         self.chunks = list(self.each(search, range(self.threads)))
+        if CLUSTERS not in self.form.split("+"):
+            self._packed.clear()
         for form in self.form.split("+"):
             if form != CLUSTERS:
                 self.rows = self._rows[form] = list(self.each(
                     lambda c: expand(c, self.slot_atom), self.chunks))
+        if CLUSTERS not in self.form.split("+"):
+            for chunk in self.chunks:
+                chunk.forget_masks()
 
     def rows_of(self, form: str) -> list[Rows]:
         """Rows of one of several forms, one a chunk; none of clusters."""
