@@ -7,8 +7,10 @@ Numbers may be written as Fortran writes them, with a D for the exponent.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -202,3 +204,13 @@ class Reader:
             self._fetch("nothing")
         if self._left:
             raise self.error(f"{self._left[0][:40]!r}: more than the file announced")
+
+
+def digest_of(arrays: Mapping[str, NDArray[Any]], text: str = "") -> str:
+    """Hash of a text and of arrays with their names, kinds and shapes."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}\0".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -6,20 +6,17 @@ of dictionaries called `@variables` are arrays, for which the text has the names
 is needed for either.
 
 A tree comes from anywhere. Numbers are taken only if they are finite, arrays only if the file is
-large enough for them; YAML is read by its safe loader, HDF5 by a process that may die (hdf5.py).
-What a consumer then asks of the tree (`Branch`) is checked where it is asked for, and an error
-names the file and the path within it.
+large enough for them; YAML is read by its safe loader, HDF5 by a process that may die
+(potentials/apart). What a consumer then asks of the tree (`Branch`) is checked where it is asked
+for, and an error names the file and the path within it.
 
 Sources: DeePMD-kit 3.2, doi 10.1063/5.0155600.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,14 +25,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from potentials.deep_potential import hdf5
-from potentials.files import LARGEST, FileError
+from potentials.apart.read import read_hdf5
+from potentials.files import LARGEST, FileError, digest_of
 
 HDF5, YAML = (".dp",), (".yaml", ".yml")
 FOREIGN = (".pb", ".pth", ".pt", ".savedmodel", ".hlo", ".jax", ".pte", ".pt2", ".json")
 VARIABLES = "@variables"
 DEEPEST = 8                 # dimensions of an array
-SECONDS = 120.0             # longer than any file takes to be read
+TEXT = "json"               # an attribute; in files that mdapp wrote there are two more:
+HASH, WHOLE = "sha256", "sha256_of_all" # of the text, formerly; of text and arrays
 Tree = dict[str, Any]
 
 
@@ -65,19 +63,13 @@ def read_tree(path: Path) -> Tree:
 
 def _read_hdf5(path: Path, size: int) -> Any:
     """By another process: on a damaged file the HDF5 library may crash, or never return."""
-    command = [sys.executable, str(Path(hdf5.__file__)), str(path), str(size)]
-    try:
-        end = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        raise FileError(f"{path}: cannot be read: the HDF5 library does not return") from None
-    except OSError as error:
-        raise FileError(f"{path}: no process to read it: {error.strerror}") from None
-    if end.returncode != 0:
-        lines = end.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        crashed = f"the HDF5 library crashed (signal {-end.returncode})"
-        raise FileError(f"{path}: cannot be read: {crashed if end.returncode < 0 else lines[-1]}")
-    with np.load(io.BytesIO(end.stdout), allow_pickle=False) as arrays:
-        text, kept = arrays[hdf5.TEXT].tobytes(), {k: arrays[k] for k in arrays.files}
+    texts, kept = read_hdf5(path)
+    if TEXT not in texts:
+        raise FileError(f"{path}: has no text in the attribute {TEXT}: not written by DeePMD-kit")
+    text = texts[TEXT]
+    for name, arrays in ((HASH, {}), (WHOLE, kept)):
+        if name in texts and texts[name] != digest_of(arrays, text):
+            raise FileError(f"{path}: is damaged: its checksum {name} is another")
     try:
         tree = json.loads(text, parse_constant=_refuse)
     except ValueError as error:
@@ -90,11 +82,14 @@ def _dataset(name: object, kept: dict[str, NDArray[Any]]) -> NDArray[Any]:
 
     Raises
     ------
-    ValueError : there is none
+    ValueError : there is none, or it is one of other things than floating-point numbers
     """
     if not isinstance(name, str) or name.lstrip("/") not in kept:
         raise ValueError(f"{str(name)[:40]!r} names no array of the file")
-    return kept[name.lstrip("/")]
+    found = kept[name.lstrip("/")]
+    if found.dtype.kind != "f":
+        raise ValueError(f"{name} holds no floating-point numbers ({found.dtype})")
+    return found
 
 
 def _read_yaml(path: Path, size: int) -> Any:
@@ -192,12 +187,14 @@ def write_tree(path: Path, tree: Tree) -> None:
         if not isinstance(node, np.ndarray):
             return node
         name = f"variable_{len(file):04d}"
+        arrays[name] = node
         return file.create_dataset(name, data=node, fletcher32=bool(node.size and node.ndim)).name
 
+    arrays: dict[str, NDArray[Any]] = {}
     try:
         with h5py.File(path, "w") as file:
             text = json.dumps(named(tree, file), separators=(",", ":"))
-            file.attrs[hdf5.TEXT], file.attrs[hdf5.HASH] = text, hdf5.hash_of(text.encode())
+            file.attrs[TEXT], file.attrs[WHOLE] = text, digest_of(arrays, text)
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {_first_line(error)}") from None
 

@@ -12,7 +12,6 @@ last; compiled code is made of them again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import zipfile
@@ -26,7 +25,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from potentials.files import FileError
+from potentials.apart.read import read_hdf5
+from potentials.files import FileError, digest_of
 
 FORMAT, VERSION = "mdapp model weights", 1
 HDF5_ENDINGS = (".h5", ".hdf5")
@@ -73,7 +73,7 @@ def save_weights(path: str | Path, params: Any, *, cutoff: float, species: Seque
     tree = _named(params, "", arrays, path)
     header = {"format": FORMAT, "version": VERSION, "cutoff": float(cutoff),
               "species": list(species), "units": units, "model": model, "about": about,
-              "tree": tree, "sha256": _digest(arrays)}
+              "tree": tree, "sha256": digest_of(arrays)}
     _checked(path, header, arrays)
     text = json.dumps(header, indent=1)
     if path.suffix == ".npz":
@@ -95,8 +95,15 @@ def load_weights(path: str | Path) -> Weights:
     FileError : the file cannot be read, is not whole, or says what cannot be
     """
     path = Path(path)
+    text: str | None
     try:
-        text, arrays = _read_hdf5(path) if path.suffix in HDF5_ENDINGS else _read_npz(path)
+        if path.suffix in HDF5_ENDINGS:
+            texts, arrays = read_hdf5(path)
+            text = texts.get("header")
+        else:
+            text, arrays = _read_npz(path)
+    except FileError:
+        raise
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error,
             NotImplementedError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -118,19 +125,6 @@ def _read_npz(path: Path) -> tuple[str | None, dict[str, NDArray[Any]]]:
             raise ValueError("it holds one array and no header")
         arrays = {name: file[name] for name in file.files}
     header = arrays.pop("header", None)
-    return None if header is None else str(header), arrays
-
-
-def _read_hdf5(path: Path) -> tuple[str | None, dict[str, NDArray[Any]]]:
-    arrays: dict[str, NDArray[Any]] = {}
-
-    def keep(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = np.asarray(item[()])
-
-    with h5py.File(path, "r") as file:
-        file.visititems(keep)
-        header = file.attrs.get("header")
     return None if header is None else str(header), arrays
 
 
@@ -169,15 +163,6 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape}\0".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
 def _checked(path: Path, header: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Raise FileError for a header that cannot be, or that is not of these arrays."""
     if not isinstance(header, dict) or header.get("format") != FORMAT:
@@ -203,5 +188,5 @@ def _checked(path: Path, header: Any, arrays: Mapping[str, NDArray[Any]]) -> Non
     for name, array in arrays.items():
         if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
             raise FileError(f"{path}: {name}: must be finite numbers")
-    if header.get("sha256") != _digest(arrays):
+    if header.get("sha256") != digest_of(arrays):
         raise FileError(f"{path}: the arrays are not those that were written: the file is damaged")

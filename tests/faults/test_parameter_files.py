@@ -8,7 +8,7 @@ numbers; where they overflow, evaluation says so. `make test-faults` runs 100 00
 import json
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from mdapp.evaluate import Structure, single_point
 from mdapp.model.box import Box
 from potentials.deep_potential.format import read_model, tree_of, write_model
 from potentials.files import FileError
+from potentials.jax_model.weights import load_weights, save_weights
 from potentials.registry import STYLES, PotentialError, make_potential
 from tests.twins.deep_potential import as_yaml, invented, same
 from tests.unit.test_reader_fuzz import mutations
@@ -197,24 +198,24 @@ def test_a_table_larger_than_its_file_takes_no_memory(tmp_path: Path) -> None:
         make_potential("eam/fs", {"file": str(path), "species": ["E0"]}, 1)
 
 
-@pytest.mark.parametrize(
-    "count", [12, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
-)
-def test_damaged_hdf5(count: int, tmp_path: Path) -> None:
-    """Text and arrays have checksums, so that what is read is what was written."""
-    path = tmp_path / "model.dp"
-    write_model(path, SMALL)
+def damaged(content: bytes, rng: random.Random) -> bytes:
+    """A copy, perhaps cut off, with up to three bits changed."""
+    data = bytearray(content)
+    if rng.random() < 0.2:
+        del data[rng.randrange(len(data)):]
+    for _ in range(rng.randint(0, 3) if data else 0):
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    return bytes(data)
+
+
+def read_damaged(path: Path, count: int, whole: Callable[[], bool]) -> None:
+    """Damage a file again and again; it must be refused by its name, or be `whole`."""
     content, rng, results = path.read_bytes(), random.Random(40), []
-    for _ in range(count):
-        data = bytearray(content)
-        if rng.random() < 0.2:
-            del data[rng.randrange(len(data)):]
-        for _ in range(rng.randint(0, 3) if data else 0):
-            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-        path.write_bytes(data)
+    for number in range(count):
+        path.write_bytes(damaged(content, rng))
         try:
-            found = read_model(path)
-            assert same(found, SMALL)
+            with at_most(SECONDS):
+                assert whole(), number
             results.append("same")
         except FileError as error:
             assert str(path) in str(error)
@@ -222,8 +223,61 @@ def test_damaged_hdf5(count: int, tmp_path: Path) -> None:
     assert min(results.count("refused"), results.count("same")) > count / 10
 
 
+FEW_OR_MANY = pytest.mark.parametrize(
+    "share", [1, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
+)
+
+
+@FEW_OR_MANY
+def test_damaged_hdf5(share: int, tmp_path: Path) -> None:
+    """Text and arrays have checksums, so that what is read is what was written."""
+    path = tmp_path / "model.dp"
+    write_model(path, SMALL)
+    read_damaged(path, 12 * share, lambda: same(read_model(path), SMALL))
+
+
+PARAMS = {"layers": [{"w": np.linspace(0, 1, 6).reshape(2, 3), "b": np.ones(3)}, {"w": np.eye(3)}]}
+
+
+def same_weights(path: Path) -> bool:
+    found = load_weights(path)
+    return (found.cutoff, found.species, found.model) == (5.5, ("Cu",), "ace_layer") and all(
+        np.array_equal(found.params["layers"][k][key], layer[key])
+        for k, layer in enumerate(PARAMS["layers"]) for key in layer)  # fmt: skip
+
+
+@FEW_OR_MANY
+@pytest.mark.parametrize(("name", "count"), [("a.npz", 200), ("a.h5", 8)])
+def test_damaged_weights(name: str, count: int, share: int, tmp_path: Path) -> None:
+    """What JAX models are made of; HDF5 keeps no checksum of a name or a date."""
+    path = tmp_path / name
+    save_weights(path, PARAMS, cutoff=5.5, species=["Cu"], model="ace_layer")
+    read_damaged(path, count * share, lambda: same_weights(path))
+
+
+@FEW_OR_MANY
+def test_headers_of_weights(share: int, tmp_path: Path) -> None:
+    """Another header to the same arrays: a message, or a header that can be."""
+    path = tmp_path / "a.npz"
+    save_weights(path, PARAMS, cutoff=5.5, species=["Cu"], units="metal", about="of copper; " * 99)
+    with np.load(path) as file:
+        kept = {key: file[key] for key in file.files}
+    refused = 0
+    for data in mutations(str(kept["header"]), 100 * share, 41):
+        np.savez(path, **kept | {"header": np.array(data.decode(errors="replace"))})
+        try:
+            found = load_weights(path)
+        except FileError as error:
+            assert str(path) in str(error)
+            refused += 1
+        else:
+            assert found.cutoff > 0 and all(isinstance(s, str) for s in found.species)
+            assert found.units in (None, "lj", "metal") and isinstance(found.about, str)
+    assert 20 * share < refused < 100 * share
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("style", CASES)
 def test_a_hundred_thousand_mutations(style: str, tmp_path: Path) -> None:
     fuzz(style, ALL // sum(name in STYLES for name in CASES), tmp_path)

@@ -1,6 +1,7 @@
 """Native models of DeePMD-kit: round trips, both containers, and what is refused, by name."""
 
 import copy
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from mdapp.errors import InputError
 from mdapp.lammps_script import load_script
-from potentials.deep_potential import hdf5, tree
+from potentials.apart import hdf5, read
 from potentials.deep_potential.format import model_of, read_model, tree_of, write_model
 from potentials.files import FileError
 from tests.twins.deep_potential import as_yaml, invented, same
@@ -149,7 +150,7 @@ def test_other_files_are_not_followed(path: Path, tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         name = json.loads(file.attrs["json"])["model"]["descriptor"]["embeddings"]["networks"][0][
             "layers"][1]["@variables"]["w"]  # fmt: skip
-        del file[name]
+        del file[name], file.attrs["sha256_of_all"]
         file[name] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "/data")
     with pytest.raises(FileError, match=r"layers\[1\].*names no array of the file"):
         read_model(path)
@@ -162,7 +163,7 @@ def test_a_crash_of_the_library_is_told(path: Path, monkeypatch) -> None:
     with pytest.raises(FileError, match=r"the HDF5 library crashed \(signal 11\)"):
         read_model(path)
     program.write_text("import time; time.sleep(60)")
-    monkeypatch.setattr(tree, "SECONDS", 0.2)
+    monkeypatch.setattr(read, "SECONDS", 0.2)
     with pytest.raises(FileError, match="does not return"):
         read_model(path)
 
@@ -170,12 +171,34 @@ def test_a_crash_of_the_library_is_told(path: Path, monkeypatch) -> None:
 def test_a_changed_text_is_told(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file.attrs["json"] = file.attrs["json"].replace('"rcut":3.0', '"rcut":7.0')
-    with pytest.raises(FileError, match="the attribute json is damaged"):
+    with pytest.raises(FileError, match="is damaged: its checksum sha256_of_all"):
+        read_model(path)
+
+
+def test_a_changed_number_without_a_checksum_of_its_own_is_told(path: Path) -> None:
+    """HDF5 has none for single numbers, as the shortest distance is one."""
+    with h5py.File(path, "r+") as file:
+        (single,) = [data for data in file.values() if data.shape == ()]
+        single[()] = 0.8
+    with pytest.raises(FileError, match="is damaged: its checksum"):
+        read_model(path)
+
+
+def test_files_of_former_versions(path: Path) -> None:
+    """They have a hash of the text alone."""
+    with h5py.File(path, "r+") as file:
+        del file.attrs["sha256_of_all"]
+        file.attrs["sha256"] = hashlib.sha256(file.attrs["json"].encode()).hexdigest()
+    assert same(read_model(path), MODELS["two types"])
+    with h5py.File(path, "r+") as file:
+        file.attrs["json"] += " "
+    with pytest.raises(FileError, match="is damaged: its checksum sha256 is"):
         read_model(path)
 
 
 def test_numbers_that_are_not_finite(path: Path) -> None:
     with h5py.File(path, "r+") as file:
+        del file.attrs["sha256_of_all"]
         file["variable_0003"][0] = np.nan
     with pytest.raises(FileError, match=r"model\.descriptor.*: has a number that is not finite"):
         read_model(path)
@@ -207,7 +230,9 @@ WRONG = {
     "pair_coeff * * Aa": ("model.dp", "1 elements for 2 atom types"),
     "pair_coeff * * Aa Cc": ("model.dp", "has no element 'Cc'; it has Aa, Bb"),
     "pair_coeff * * Aa Bb": ("none.dp", "none.dp': no such file"),
-    "pair_coeff * * Bb Aa": ("model.dp model.dp", "several models are the parts of a deck"),
+    "pair_coeff * * Bb Aa": ("model.dp atomic", "'pair_style deepmd ... atomic' is not supported"),
+    "pair_coeff * * Bb Aa #": ("model.dp no.dp", "no.dp': no such file"),
+    "pair_coeff * * Aa Bb #": ("out_freq 5", "no model before the options"),
 }
 
 
@@ -218,6 +243,21 @@ def test_a_script(path: Path) -> None:
     assert deck.potential.style == "deep_potential"
     assert deck.potential_table() == {
         "style": "deep_potential", "file": str(path), "species": ["Bb", "Aa"]}  # fmt: skip
+
+
+def test_a_script_with_several_models(path: Path) -> None:
+    """The first drives; DeePMD-kit's words say where the deviations go."""
+    write_model(path.with_name("other.dp"), invented(seed=2))
+    script = path.with_name("in.deep")
+    script.write_text(SCRIPT.format(file="model.dp other.dp out_freq 5",
+                                    coeff="pair_coeff * * Bb Aa"))  # fmt: skip
+    deck = load_script(script)
+    parts = deck.potential_table()["part"]
+    assert deck.potential.style == "committee"
+    assert [Path(part["file"]).name for part in parts] == ["model.dp", "other.dp"]
+    assert all(part["species"] == ["Bb", "Aa"] for part in parts)
+    (output,) = deck.output
+    assert (output.kind, output.every, output.file) == ("deviation", 5, "model_devi.out")
 
 
 @pytest.mark.parametrize("coeff", WRONG)
