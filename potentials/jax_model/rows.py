@@ -6,7 +6,7 @@ model is zero anyway, so that nothing is singular there. All loops over pairs th
 model's own are here, compiled by Numba; what they cost does not show beside a model.
 
 In deterministic mode the neighbours of an atom are put in an order that their vectors decide, and
-forces are sums of integers, as in potentials/threebody/loop.py.
+forces are sums of integers: potentials/order.py and sums.py.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit, types
 
+from potentials.order import put_in_order
 from potentials.static import Static
 from potentials.sums import keep_largest, summand, zero_sum
-from potentials.threebody.loop import before
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def fill_batch(x, kinds, slot_atom, first, start, neighbors, cut2, ordered, pick
                     near[row, n] = j
                     n += 1
             if ordered:
-                arrange(i, n, near[row], x, kinds)
+                put_in_order(n, i, x, kinds, near[row])
         atoms[row] = i
         for q in range(n):
             j = near[row, q]
@@ -98,18 +98,6 @@ def fill_batch(x, kinds, slot_atom, first, start, neighbors, cut2, ordered, pick
             r[row, q, 0], r[row, q, 1], r[row, q, 2] = far, far, far
             kind_j[row, q] = 0
             mask[row, q] = False
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def arrange(i, n, near, x, kinds):
-    """Sort the first n neighbours of atom i by what `before` says of them."""
-    for last in range(1, n):
-        moving = near[last]
-        place = last
-        while place > 0 and before(i, moving, near[place - 1], x, kinds):
-            near[place] = near[place - 1]
-            place -= 1
-        near[place] = moving
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from numba import types
 
 from potentials import simd
 from potentials.base import Want
 from potentials.static import Static, variant
+from potentials.sums import summand
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,13 @@ class Mode(Static):
     want : value of a Want
     deterministic : sums do not depend on their order
     quadratic : the energy has products of bispectrum components
+    single_sums : never, see potentials.sums
     """
 
     want: int
     deterministic: bool
     quadratic: bool
+    single_sums: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,36 +89,12 @@ def splat(reg):
 
 
 @variant
-def zero_sum(mode):
-    """A zero of the type of sums."""
-    kind = types.int64 if mode.deterministic else types.float64
-    return lambda mode: kind(0)
-
-
-@variant
-def summand(mode):
-    """A contribution as it is added up: itself, or a whole number of deterministic units."""
-    if mode.deterministic:
-        return lambda mode, v, per_unit: np.int64(np.rint(np.float64(v) * per_unit))
-    return lambda mode, v, per_unit: v
-
-
-@variant
 def add_scaled(mode):
     """total + scale * v, of vectors; total and scale are double."""
     if mode.deterministic:
         return lambda mode, total, scale, v, magic: total + (
             (scale * simd.as_float64(v) + magic) - magic)
     return lambda mode, total, scale, v, magic: simd.fma(scale, simd.as_float64(v), total)
-
-
-@variant
-def keep_largest(mode):
-    """The largest component so far, where it matters."""
-    if mode.deterministic:
-        return lambda mode, largest, fx, fy, fz: max(
-            largest, np.float64(max(abs(fx), max(abs(fy), abs(fz)))))
-    return lambda mode, largest, fx, fy, fz: largest
 
 
 @variant

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from potentials import simd
 from potentials.snap.coupling import adjoint, bispectrum, weigh
-from potentials.snap.mode import add_virial, keep_largest, load, splat, summand, width, zero_sum
+from potentials.snap.mode import add_virial, load, splat, width
 from potentials.snap.neighborhood import (
     TOO_CLOSE,
     accumulate,
@@ -27,6 +27,7 @@ from potentials.snap.neighborhood import (
     note,
 )
 from potentials.static import INLINED, variant
+from potentials.sums import keep_largest, summand, zero_sum
 
 
 class Model(NamedTuple):

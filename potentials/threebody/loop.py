@@ -25,7 +25,8 @@ import numpy as np
 from numba import njit, types
 
 from potentials.base import Want
-from potentials.static import INLINED, Static, variant
+from potentials.order import arrange
+from potentials.static import Static, variant
 from potentials.sums import keep_largest, real_of, summand, zero_sum
 
 GEOMETRY = 8              # rows of the scratch that the loop itself needs
@@ -93,32 +94,6 @@ def kind_of(mode):
     if mode.many_types:
         return lambda mode, type_, i: type_[np.uint64(i)]
     return lambda mode, type_, i: np.int32(0)
-
-
-@variant
-def arrange(mode):
-    """Bring neighbours into an order that their vectors alone decide, where that matters."""
-    if not mode.deterministic:
-        return lambda mode, n, i, x, type_, near: None
-
-    def arrange(mode, n, i, x, type_, near):
-        for last in range(1, n):
-            moving = near[last]
-            place = last
-            while place > 0 and before(i, moving, near[place - 1], x, type_):
-                near[place] = near[place - 1]
-                place -= 1
-            near[place] = moving
-    return arrange
-
-
-@njit(**INLINED)
-def before(i, a, b, x, type_):
-    """Whether neighbour a of i comes before b: by distance, vector and type."""
-    ax, ay, az = x[a, 0] - x[i, 0], x[a, 1] - x[i, 1], x[a, 2] - x[i, 2]
-    bx, by, bz = x[b, 0] - x[i, 0], x[b, 1] - x[i, 1], x[b, 2] - x[i, 2]
-    ar, br = ax * ax + ay * ay + az * az, bx * bx + by * by + bz * bz
-    return (ar, ax, ay, az, type_[a]) < (br, bx, by, bz, type_[b])
 
 
 @variant
