@@ -204,25 +204,62 @@ class Networks(Elements):
 
 
 class DeepModels(Elements):
-    """`pair_style deepmd FILE` with `pair_coeff * * ELEMENT...`."""
+    """`pair_style deepmd FILE... [out_file F] [out_freq N]` with `pair_coeff * * ELEMENT...`.
+
+    Of several models the first drives the run, and a file tells how much all of them disagree.
+    """
 
     WORDS = "ELEMENT..."
     STYLE = "deep_potential"
+    OPTIONS = ("out_file", "out_freq", "fparam", "aparam", "fparam_from_compute",
+               "aparam_from_compute", "ttm", "atomic", "relative", "relative_v", "virtual_len",
+               "spin_norm")
 
     def __init__(self, command: Command) -> None:
         command.at(1)
         super().__init__(replace(command, args=command.args[:1]))
-        if len(command.args) > 2:
-            raise command.unsupported(f"pair_style deepmd ... {command.at(2)}",
-                                      "a script takes one model and nothing behind it; several "
-                                      'models are the parts of a deck\'s style = "committee"')
-        self.file = command.at(1)
+        words = command.args
+        end = next((k for k in range(1, len(words)) if words[k] in self.OPTIONS), len(words))
+        self.files, self.deviation = words[1:end], "model_devi.out"
+        self.every, self.several = 100, command
+        if not self.files:
+            raise command.error("no model before the options; the form is: pair_style deepmd "
+                                "FILE... [out_file F] [out_freq N]")
+        for k in range(end, len(words), 2):
+            if words[k] == "out_file":
+                self.deviation = command.at(k + 1)
+            elif words[k] == "out_freq":
+                self.every = command.integer(k + 1)
+            else:
+                raise command.unsupported(f"pair_style deepmd ... {words[k]}",
+                                          "mdapp has out_file and out_freq")
 
     def coeff(self, command: Command, type_count: int) -> None:
-        """Take the elements."""
+        """Take the elements, which all models must have."""
         if tuple(command.args[:2]) != ("*", "*"):
             raise command.error(f"must be 'pair_coeff * * {self.WORDS}'")
-        self._take(command, self.file, list(command.args[2:]), type_count)
+        for file in reversed(self.files):
+            self._take(command, file, list(command.args[2:]), type_count)
+
+    def table_of(self, pairs: set[tuple[int, int]], type_count: int) -> dict[str, Any]:
+        """The table of the only model, as a part of a sum."""
+        if len(self.files) > 1:
+            raise self.several.unsupported("pair_style hybrid with several models of deepmd",
+                                           "give one model, or pair_style deepmd alone")
+        return super().table_of(pairs, type_count)
+
+    def table(self, type_count: int) -> dict[str, Any]:
+        """The model, or a committee of them."""
+        table = super().table(type_count)
+        if len(self.files) == 1:
+            return table
+        return {"style": "committee", "part": [table | {"file": file} for file in self.files]}
+
+    def outputs(self) -> list[dict[str, Any]]:
+        """The file of deviations of several models."""
+        if len(self.files) == 1:
+            return []
+        return [{"kind": "deviation", "every": self.every, "file": self.deviation}]
 
 
 class PairStyles:

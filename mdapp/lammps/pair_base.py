@@ -26,6 +26,10 @@ class PairStyle(ABC):
     def modify(self, command: Command) -> None:
         """Take a pair_modify command."""
 
+    def outputs(self) -> list[dict[str, Any]]:
+        """Tables of what it writes by itself."""
+        return []
+
     def masses(self) -> dict[int, float]:
         """Masses of types that its files give."""
         return {}

@@ -94,6 +94,8 @@ class Script:
         self.deck["units"] = self.units
         self.deck["system"].setdefault("boundary", "p p p")
         self.deck["potential"] = self.pair.table(self.type_count)
+        for output in self.pair.outputs():
+            self.deck.setdefault("output", []).append(output)
         self.deck.setdefault("thermo", {}).setdefault("every", 0)
         self.deck.setdefault("neighbors", {}).setdefault("skin", UNITS[self.units].default_skin)
         self.deck.setdefault("run", {})
