@@ -27,7 +27,15 @@ from mdapp.model.units import UNITS, Units
 from mdapp.neighbors.clusters import ClusterList
 from mdapp.neighbors.images import Images, with_images
 from mdapp.trouble import closest_pair
-from potentials.base import ForceRangeError, Kernel, KernelError, Potential, Result, Want
+from potentials.base import (
+    ForceRangeError,
+    Kernel,
+    KernelError,
+    Potential,
+    Result,
+    Want,
+    precisions_of,
+)
 
 LIST_MARGIN = 1e-5             # of the cutoff; distances in single precision are good to 1e-7
 
@@ -178,8 +186,7 @@ def refuse_what_cannot_be(structure: Structure, potential: Potential, precision:
     if deterministic and "deterministic" in potential.known:
         raise InputError(f"deterministic: {potential.style}: {potential.known['deterministic']}")
     if precision not in potential.precisions:
-        raise InputError(f"precision = {precision!r}: {potential.style} can do "
-                         f"{', '.join(potential.precisions)}")
+        raise InputError(f"precision = {precision!r}: {precisions_of(potential, precision)}")
     refuse_missing_charges(potential, structure.q is not None, "give charges of the types, or a "
                            "file that has them: LAMMPS data of atom_style charge, extended XYZ "
                            "with a column charge or initial_charges")

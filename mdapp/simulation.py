@@ -43,7 +43,14 @@ from mdapp.storage.state import State
 from mdapp.storage.triggers import NOTHING, Decision
 from mdapp.trajectory import Outputs
 from mdapp.trouble import check_motion, closest_pair
-from potentials.base import ForceRangeError, KernelError, Potential, Result, Want
+from potentials.base import (
+    ForceRangeError,
+    KernelError,
+    Potential,
+    Result,
+    Want,
+    precisions_of,
+)
 from potentials.registry import PotentialError, make_potential
 
 
@@ -438,6 +445,6 @@ def potential_of(deck: Deck, ntypes: int, species: Sequence[str] = ()) -> Potent
         raise InputError(f"run.deterministic = true: {potential.style}: "
                          f"{potential.known['deterministic']}")
     if deck.run.precision not in potential.precisions:
-        raise InputError(f"run.precision = {deck.run.precision!r}: {potential.style} can do "
-                         f"{', '.join(potential.precisions)}")
+        raise InputError(f"run.precision = {deck.run.precision!r}: "
+                         f"{precisions_of(potential, deck.run.precision)}")
     return potential

@@ -12,8 +12,9 @@ owners (`Exchange`).  What it needs of the engine it declares:
     known        what it does not claim, e.g. {"continuous_energy": "not shifted at the cutoff"};
                  the engine asks it for "ranks" (more than one) and "deterministic"
 
-A potential may count the floating-point operations of an atom and step: `operations(within)`, see
-potentials.operations.
+A potential may count the floating-point operations of an atom and step, `operations(within)`, see
+potentials.operations; say why it has not some precision, `absent`, by its name; and say what a user
+should know before a run in one that it has, `remarks(precision)`.
 
 A kernel that needs the cell, which most do not, has a method `accept_box(edges, periodic)`. One
 that is compiled anew for other numbers of neighbours says how often it was, `compilations`, and how
@@ -179,6 +180,19 @@ class Potential(Protocol):
     def compiled(self, precision: str, deterministic: bool) -> Kernel:
         """The kernel for one precision, with order-independent sums if `deterministic`."""
         ...
+
+
+def precisions_of(potential: Potential, asked: str) -> str:
+    """What a potential can do in place of a precision that it has not, and why not that."""
+    why = getattr(potential, "absent", {}).get(asked)
+    return (f"{potential.style} can do {', '.join(potential.precisions)}"
+            + (f"; {why}" if why else ""))
+
+
+def remarks_of(potential: Potential, precision: str) -> tuple[str, ...]:
+    """What a user should know before a run in a precision."""
+    remarks: Callable[[str], tuple[str, ...]] | None = getattr(potential, "remarks", None)
+    return remarks(precision) if remarks else ()
 
 
 class ForceRangeError(ArithmeticError):

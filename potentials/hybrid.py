@@ -17,7 +17,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from potentials.base import Exchange, Kernel, PairList, Potential, Result, Rows, Want
+from potentials.base import (
+    Exchange,
+    Kernel,
+    PairList,
+    Potential,
+    Result,
+    Rows,
+    Want,
+    remarks_of,
+)
 from potentials.pair.potential import OfPairs
 from potentials.subset import Subset, of_seen_types
 
@@ -101,6 +110,11 @@ class Hybrid:
         if style == "hybrid":
             refuse_shared_pairs(made, ntypes)
         return cls(tuple(made), ntypes, style)
+
+    def remarks(self, precision: str) -> tuple[str, ...]:
+        """Those of the parts, each once."""
+        return tuple(dict.fromkeys(text for part in self.parts
+                                   for text in remarks_of(part, precision)))
 
     def compiled(self, precision: str, deterministic: bool = False) -> HybridKernel:
         """The kernels of the parts for one precision, added up."""

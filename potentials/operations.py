@@ -23,10 +23,12 @@ class Operations:
     ----------
     pairs : of neighbours: their functions, sums over them, forces
     products : of networks, forward and back, which are matrix products over many atoms
+    shape : atoms, inputs and outputs of the largest of these, None where there is none
     """
 
     pairs: float
     products: float = 0.0
+    shape: tuple[int, int, int] | None = None
 
     @property
     def total(self) -> float:

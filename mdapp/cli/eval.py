@@ -24,7 +24,7 @@ from mdapp.model.units import UNITS
 from mdapp.parallel.launcher import read_launch
 from mdapp.structures import LammpsDataSource, open_source
 from mdapp.structures.results import write_results
-from potentials.base import Potential
+from potentials.base import Potential, precisions_of
 from potentials.committee import Committee
 from potentials.registry import PotentialError, nearest
 from potentials.shorthand import PotentialSpec, read_potential
@@ -44,7 +44,7 @@ def eval(
         "--out", metavar="FILE",
         help="Write an extended XYZ with energy, forces and stress.")] = None,
     precision: Annotated[str, typer.Option(
-        "--precision", metavar="NAME", help="double, mixed or single.")] = "double",
+        "--precision", metavar="NAME", help="double, mixed, single or bf16.")] = "double",
     species: Annotated[str | None, typer.Option(
         "--species", metavar="A,B",
         help="Names of the types 1, 2, ...; symbols in the structure are mapped to them.")] = None,
@@ -83,8 +83,8 @@ def eval(
         structure = replace(structure, q=charges_named(charges, structure))
     made = made_for(spec, structure.species)
     if precision not in made.precisions:
-        raise InputError(f"--precision {precision}: {made.style} can do "
-                         f"{', '.join(made.precisions)}{nearest(precision, [*made.precisions])}")
+        raise InputError(f"--precision {precision}: {precisions_of(made, precision)}"
+                         f"{nearest(precision, [*made.precisions])}")
     try:
         result = single_point(structure, made, precision, units=units_of(units, spec, made))
     except InputError as error:

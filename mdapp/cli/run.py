@@ -11,6 +11,7 @@ from mdapp.cli.inputs import load_input
 from mdapp.cli.output import check_json_target, text_stream, watched, write_json
 from mdapp.cli.progress import Progress
 from mdapp.errors import InputError
+from potentials.base import remarks_of
 
 
 def run(
@@ -201,6 +202,8 @@ class Console:
                   f"  {sim.comm.size} ranks as {px} x {py} x {pz}, {how.threads} threads each; box "
                   f"{' x '.join(f'{length:g}' for length in sim.box.lengths)}; "
                   f"cutoff {sim.potential.cutoff:g} + skin {skin:g}")
+        for remark in remarks_of(sim.potential, how.precision):
+            self.line(f"note: {remark}")
         self.line(sim.thermo.header())
         if self.stream is not None and steps and watched(self.stream):
             self.bar = Progress(sim, self.stream, steps)

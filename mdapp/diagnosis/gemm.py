@@ -14,10 +14,10 @@ from typing import Any
 from mdapp.diagnosis.verdict import Verdict
 from mdapp.perf.gemm import LARGE, SHAPES, Fault, Rate, faults, rates
 from mdapp.perf.gemm_backends import DTYPES, backends
+from potentials.gemm import WORTH
 
 OWN = "mdapp"
 NETWORKS = tuple(shape for shape in SHAPES if shape != LARGE)
-WORTH = 1.2            # times single precision, below which bf16 is not offered
 
 
 @dataclass(frozen=True)

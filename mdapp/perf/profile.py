@@ -2,7 +2,8 @@
 
 Operations are the potential's own count (`potentials.operations`) for the neighbours that atoms
 have at the end of the run. The yardstick is a large matrix product in the arithmetic of the run's
-precision, measured by every rank at the same time: the most that its core gives to anything.
+precision, measured by every rank at the same time: the most that its core gives to anything. Where
+a potential says how large its products are, these are measured too, by mdapp and by BLAS.
 """
 
 from __future__ import annotations
@@ -38,7 +39,12 @@ def profile(sim: Simulation) -> dict[str, Any]:
     force_s = sim.comm.allreduce(sim.timers.seconds["force"]) / sim.comm.size
     done = operations.total * sim.natoms * sim.steps_done
     rate = done / force_s / 1e9 if force_s else 0.0
+    products = {}
+    if operations.shape is not None:
+        for name, rate in rates_at(operations.shape, ARITHMETIC[sim.deck.run.precision]).items():
+            products[name] = sim.comm.allreduce(rate) / sim.comm.size
     return {"neighbors": neighbors, "flop_per_atom_step": operations.total,
+            "product_shape": operations.shape, "product_gflops": products,
             "gemm_share": operations.products / operations.total, "force_gflops": rate,
             "peak_gflops": peak * sim.deck.run.threads,
             "fraction_of_peak": rate / (peak * sim.deck.run.threads)}
@@ -46,9 +52,14 @@ def profile(sim: Simulation) -> dict[str, Any]:
 
 def large_product(precision: str) -> float:
     """Gflop/s of a large product on this core, by the fastest of the back ends that have it."""
+    return max(rates_at(LARGE, precision).values())
+
+
+def rates_at(shape: tuple[int, int, int], precision: str) -> dict[str, float]:
+    """Gflop/s of mdapp's products and of BLAS's, where these have the precision."""
     random = np.random.default_rng(1)
-    m, k, n = LARGE
+    m, k, n = shape
     a, w = random.normal(size=(m, k)), random.normal(size=(k, n))
-    able = [backend for backend in backends()[0]
-            if precision in backend.precisions and backend.name in ("mdapp", "blas")]
-    return max(2e-9 * m * k * n / best_time(b.prepare(a, w, precision)) for b in able)
+    return {backend.name: 2e-9 * m * k * n / best_time(backend.prepare(a, w, precision))
+            for backend in backends()[0]
+            if precision in backend.precisions and backend.name in ("mdapp", "blas")}

@@ -148,7 +148,16 @@ def profile_lines(p: dict[str, Any]) -> list[str]:
             f"{p['gemm_share']:.0%} of them in matrix products",
             f"         {p['force_gflops']:.4g} Gflop/s in the force phase, "
             f"{p['fraction_of_peak']:.0%} of large products on these cores "
-            f"({p['peak_gflops']:.4g} Gflop/s)"]
+            f"({p['peak_gflops']:.4g} Gflop/s)", *product_lines(p)]
+
+
+def product_lines(p: dict[str, Any]) -> list[str]:
+    """How fast the potential's largest products are, and would be with a library."""
+    if not p["product_gflops"]:
+        return []
+    rates = ", ".join(f"{name} {rate:.4g}" for name, rate in p["product_gflops"].items())
+    return [f"         products of {' x '.join(map(str, p['product_shape']))}: {rates} Gflop/s a "
+            "core"]
 
 
 def si(value: float) -> str:

@@ -3,13 +3,13 @@
 Its panels have the atoms (or the neighbours, where the embedding is evaluated) in the lanes, so
 that what lies between two products runs over whole registers, and no atom's numbers depend on the
 company it is in. Weights are kept as they are and transposed, both in the blocks that products
-want.
+want. For bf16 these are words of two rows, as are the panels that they multiply.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from potentials import simd
 from potentials.deep_potential.mode import lanes_of, load, spread
 from potentials.deep_potential.model import Layer, Network
-from potentials.gemm.product import blocks_of, multiply
+from potentials.gemm.product import blocks_of, multiply, paired, rounded_pairs
 from potentials.gemm.tile import ROWS
+from potentials.static import variant
 from potentials.vector_math import like, tanh
 
 
@@ -31,7 +32,8 @@ class Dense(NamedTuple):
     shape : (layers, 2) int64, widths before and after each layer
     copies : (networks, layers) int64, how many times the input of a layer is added
     curved : (networks, layers) bool, whether it has a tanh
-    weight, back : (networks, all) real, blocks of the layers' weights and of their transposes, flat
+    weight, back : (networks, all) real, blocks of the layers' weights and of their transposes,
+        flat; or int32, pairs of bf16
     bias, step : (networks, all) real, of the layers, one behind another
     """
 
@@ -44,14 +46,18 @@ class Dense(NamedTuple):
     step: NDArray[np.float64]
 
 
-def dense(networks: Sequence[Network], real: type) -> Dense:
-    """Arrays of networks with the same widths."""
+def dense(networks: Sequence[Network], real: type, half: bool = False) -> Dense:
+    """Arrays of networks with the same widths; `half`: weights in bf16."""
     widths = networks[0].widths
     layers = range(len(networks[0].layers))
 
-    def flat(array_of: Callable[[Layer], NDArray[np.float64]]) -> NDArray[np.float64]:
+    def flat(array_of: Callable[[Layer], NDArray[Any]], kind: type = real) -> NDArray[Any]:
         return np.array([np.concatenate([array_of(a).ravel() for a in net.layers])
-                         for net in networks], real)
+                         for net in networks], kind)
+
+    def blocks(weight: NDArray[np.float64]) -> NDArray[Any]:
+        found = blocks_of(weight, real)
+        return paired(found) if half else found
 
     def steps(a: Layer) -> NDArray[np.float64]:
         return np.ones(a.weight.shape[1]) if a.step is None else a.step
@@ -59,8 +65,9 @@ def dense(networks: Sequence[Network], real: type) -> Dense:
     return Dense(np.array([widths[:-1], widths[1:]], np.int64).T.copy(),
                  np.array([[net.layers[k].copies for k in layers] for net in networks], np.int64),
                  np.array([[net.layers[k].tanh for k in layers] for net in networks]),
-                 flat(lambda a: blocks_of(a.weight, real)),
-                 flat(lambda a: blocks_of(a.weight.T, real)), flat(lambda a: a.bias), flat(steps))
+                 flat(lambda a: blocks(a.weight), np.int32 if half else real),
+                 flat(lambda a: blocks(a.weight.T), np.int32 if half else real),
+                 flat(lambda a: a.bias), flat(steps))
 
 
 def whole_rows(width: int) -> int:
@@ -74,8 +81,30 @@ def rows_of(width):
     return (width + ROWS - 1) // ROWS * ROWS
 
 
+@variant
+def deep(form):
+    """Rows of a block of weights, or words of them, for so many inputs."""
+    return (lambda form, inputs: (inputs + 1) // 2) if form.half else lambda form, inputs: inputs
+
+
+@variant
+def factor(form):
+    """What a product takes of panels of so many rows: themselves, or pairs of their rows in words.
+
+    An odd row is paired with one that is there for whole blocks, and meets a weight of 0.
+    """
+    if not form.half:
+        return lambda form, values, rows, panels, words: values
+
+    def pairs(form, values, rows, panels, words):
+        lanes = lanes_of(form)
+        rounded_pairs(values, lanes, words[:panels * rows // 2 * lanes])
+        return words
+    return pairs
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def fit(form, nets, which, last, constant, panels, d, outs, work, energy):
+def fit(form, nets, which, last, constant, panels, d, outs, work, words, energy):
     """Energies of panels of descriptors, and their derivatives in place of the descriptors.
 
     Parameters
@@ -86,6 +115,7 @@ def fit(form, nets, which, last, constant, panels, d, outs, work, energy):
     d : flat real, (panels, whole_rows(inputs), lanes), in and out
     outs : flat real, panels of all layers one behind another, scratch: what each tanh gave
     work : (3, panels * rows * lanes) real, for the widest layer behind the first, scratch
+    words : int32, half as many as d or a row of work has numbers, for pairs of bf16, scratch
     energy : (panels * lanes,) float64, out
     """
     lanes, layers = lanes_of(form), len(nets.shape)
@@ -94,16 +124,17 @@ def fit(form, nets, which, last, constant, panels, d, outs, work, energy):
     for k in range(layers):
         before, after = nets.shape[k]
         rows, above = rows_of(after), rows_of(before)
-        given = d if k == 0 else x
-        multiply(nets.weight[which], weights, rows // ROWS, before, given, above, panels, other,
-                 rows, lanes)
+        given, depth = d if k == 0 else x, deep(form, before)
+        multiply(nets.weight[which], weights, rows // ROWS, depth,
+                 factor(form, given, above, panels, words), deep(form, above), panels, other, rows,
+                 lanes)
         for p in range(panels):
             bend(form, nets.curved[which, k], nets.copies[which, k], before, after,
                  nets.bias[which, biases:], nets.step[which, biases:],
                  given[p * above * lanes:], outs[begin + p * rows * lanes:],
                  other[p * rows * lanes:])
         x, other = other, x
-        weights, backs = weights + rows * before, backs + above * after
+        weights, backs = weights + rows * depth, backs + above * deep(form, after)
         biases, begin = biases + after, begin + panels * rows * lanes
     m, rows = len(last), rows_of(len(last))
     z = work[2]
@@ -118,13 +149,15 @@ def fit(form, nets, which, last, constant, panels, d, outs, work, energy):
     for k in range(layers - 1, -1, -1):
         before, after = nets.shape[k]
         rows, above = rows_of(after), rows_of(before)
-        biases, begin, backs = biases - after, begin - panels * rows * lanes, backs - above * after
+        depth = deep(form, after)
+        biases, begin, backs = biases - after, begin - panels * rows * lanes, backs - above * depth
         for p in range(panels):
             at = p * rows * lanes
             bend_back(form, nets.curved[which, k], after, nets.step[which, biases:],
                       outs[begin + at:], x[at:], z[at:])
         out = d if k == 0 else other
-        multiply(nets.back[which], backs, above // ROWS, after, z, rows, panels, out, above, lanes)
+        multiply(nets.back[which], backs, above // ROWS, depth,
+                 factor(form, z, rows, panels, words), deep(form, rows), panels, out, above, lanes)
         for p in range(panels):
             return_copies(form, nets.copies[which, k], before, x[p * rows * lanes:],
                           out[p * above * lanes:])

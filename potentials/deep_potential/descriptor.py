@@ -34,6 +34,11 @@ def folded(model: Model, weight: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate(rows)
 
 
+def descriptor_length(model: Model) -> int:
+    """How many inputs that layer then has."""
+    return model.inputs if model.radial else model.inputs - model.axis * (model.axis - 1) // 2
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def to_lane(form, ng, total, scale, lane, t):
     """Sums of an atom (4, room) float64, times a scale, as a lane of a panel (4 ng, lanes)."""

@@ -14,8 +14,9 @@ from numba import njit
 
 from potentials import simd
 from potentials.deep_potential.mode import LANES, put
+from potentials.order import arrange
 from potentials.simd import fma
-from potentials.static import INLINED, variant
+from potentials.static import variant
 from potentials.vector_math import like
 
 X, Y, Z, PER_R, PER_P, FALL, SLOPE, INPUT = range(8)     # vector, 1/r, 1/(r + p), w, dw/dr, and
@@ -52,31 +53,6 @@ def pack(mode, x, type_, i, neighbors, begin, end, cut2, near, kept, counts):
     for q in range(n, (n + LANES - 1) // LANES * LANES):
         kept[X, q], kept[Y, q], kept[Z, q] = far, 0.0, 0.0
     return n
-
-
-@variant
-def arrange(mode):
-    """Bring neighbours into an order that their vectors alone decide, where that matters."""
-    if not mode.deterministic:
-        return lambda mode, n, i, x, type_, near: None
-
-    def arrange(mode, n, i, x, type_, near):
-        for last in range(1, n):
-            moving, place = near[last], last
-            while place > 0 and before(i, moving, near[place - 1], x, type_):
-                near[place] = near[place - 1]
-                place -= 1
-            near[place] = moving
-    return arrange
-
-
-@njit(**INLINED)
-def before(i, a, b, x, type_):
-    """Whether neighbour a of i comes before b: by distance, vector and type."""
-    ax, ay, az = x[a, 0] - x[i, 0], x[a, 1] - x[i, 1], x[a, 2] - x[i, 2]
-    bx, by, bz = x[b, 0] - x[i, 0], x[b, 1] - x[i, 1], x[b, 2] - x[i, 2]
-    ar, br = ax * ax + ay * ay + az * az, bx * bx + by * by + bz * bz
-    return (ar, ax, ay, az, type_[a]) < (br, bx, by, bz, type_[b])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

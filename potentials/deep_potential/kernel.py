@@ -26,7 +26,7 @@ from potentials.deep_potential.table import Table
 
 GRID_BITS = 38            # deterministic forces and virials are multiples of 2^-38 of their units,
 RANGE_BITS = 51           # each contribution below 2^51 multiples
-BATCH, BATCH_EVALUATED = 256, 64
+BATCH, BATCH_EVALUATED = 128, 64
 
 
 class DeepPotentialKernel:
@@ -37,7 +37,7 @@ class DeepPotentialKernel:
     model : as its file has it
     kinds : which of its types each type of the atoms is
     table : of its embedding; None: its networks are evaluated
-    single : table and networks in single precision
+    precision : double, mixed or bf16; in the last two table and networks are in single precision
     deterministic : whether sums are independent of their order
 
     Attributes
@@ -45,16 +45,18 @@ class DeepPotentialKernel:
     beyond : neighbours of the last evaluation on this rank that were nearer than the table's end
     """
 
-    def __init__(self, model: Model, kinds: Sequence[int], table: Table | None, single: bool,
+    def __init__(self, model: Model, kinds: Sequence[int], table: Table | None, precision: str,
                  deterministic: bool):
         self.model, self.table, self.kinds = model, table, np.array(kinds, np.int32)
-        self.single, self.deterministic = single, deterministic
-        self.real = np.float32 if single else np.float64
-        self.env, self.embedding = _environment(model), _embedding(model, table, self.real)
-        self.fitting = _fitting(model, self.real)
+        self.deterministic = deterministic
+        self.real = np.float64 if precision == "double" else np.float32
+        self.form = Form(precision != "double", model.radial, table is not None,
+                         precision == "bf16")
+        self.env = _environment(model)
+        self.embedding = _embedding(model, table, self.real, self.form.outputs)
+        self.fitting = _fitting(model, self.real, self.form.half)
         self.sum_type = np.int64 if deterministic else np.float64
         self.batch = BATCH if table is not None else BATCH_EVALUATED
-        self.form = Form(single, model.radial, table is not None)
         self.beyond = 0
         self._scratch: list[Scratch | None] = []
 
@@ -146,7 +148,7 @@ class DeepPotentialKernel:
     def _scratch_for(self, room: int) -> Scratch:
         batch, real, lanes = self.batch, self.real, self.form.panel
         ntypes, outputs = len(self.model.elements), self.model.outputs
-        blocks = self.embedding.blocks
+        wide = self.embedding.blocks * self.form.outputs
         room, panels = -(-room // LANES) * LANES, -(-batch // lanes)
         first, *others = self.fitting.nets.shape
         rows = [whole_rows(after) for _, after in (first, *others)]
@@ -155,18 +157,21 @@ class DeepPotentialKernel:
             pairs = batch * room + BLOCK * (ntypes + 1)
             widest = max(widest, 2 * BLOCK * max(whole_rows(after) for _, after in
                                                  self.embedding.nets.shape))
+        inputs = panels * whole_rows(first[0]) * lanes
+        words = max(widest, inputs) // 2 if self.form.half else 0
         return Scratch(
             np.zeros(batch, np.int64), np.zeros(ntypes, np.int64),
             np.zeros((batch, room), np.int32), np.zeros((batch, room), np.int64),
             np.zeros((batch, FIELDS, room)), np.zeros((batch, room), real),
             np.zeros(room, np.int32), np.zeros((batch, 4, room), real),
-            np.zeros((batch, 4, blocks * LANES)), np.zeros((panels, 4 * outputs * lanes), real),
+            np.zeros((batch, 4, wide)), np.zeros((panels, 4 * outputs * lanes), real),
             np.zeros(4 * outputs * lanes, real),
-            np.zeros(panels * whole_rows(first[0]) * lanes, real),
+            np.zeros(inputs, real),
             np.zeros(panels * sum(rows) * lanes, real), np.zeros((3, widest), real),
-            np.zeros(panels * lanes), np.zeros((4, blocks * LANES), real), np.zeros((4, room)),
-            np.zeros(pairs, real), np.zeros(pairs * blocks * LANES, real),
-            np.zeros(pairs * blocks * LANES, real))
+            np.zeros(words, np.int32),
+            np.zeros(panels * lanes), np.zeros((4, wide), real), np.zeros((4, room)),
+            np.zeros(pairs, real), np.zeros(pairs * wide, real),
+            np.zeros(pairs * wide, real))
 
 
 def _environment(model: Model) -> Environment:
@@ -176,17 +181,17 @@ def _environment(model: Model) -> Environment:
     return Environment(model.cutoff, model.smooth, model.protection, mean, per_scale)
 
 
-def _embedding(model: Model, table: Table | None, real: type) -> Embedding:
+def _embedding(model: Model, table: Table | None, real: type, width: int) -> Embedding:
     n = range(len(model.elements))
     network = np.array([[model.embedding(i, j) for j in n] for i in n], np.int64)
-    nets, blocks = dense(model.embeddings, real), -(-model.outputs // LANES)
+    nets, blocks = dense(model.embeddings, real), -(-model.outputs // width)
     if table is None:
         return Embedding(network, blocks, 0.0, 1.0, 0, np.zeros(0, real), nets)
     return Embedding(network, blocks, table.lower, 1 / table.stride, table.intervals,
-                     table.blocks().astype(real).ravel(), nets)
+                     table.blocks(width).astype(real).ravel(), nets)
 
 
-def _fitting(model: Model, real: type) -> Fitting:
+def _fitting(model: Model, real: type, half: bool) -> Fitting:
     n = len(model.elements)
     empty = np.zeros((n, n, 4, model.outputs))
     for i in range(n):
@@ -196,10 +201,11 @@ def _fitting(model: Model, real: type) -> Fitting:
     last = [net.layers[-1] for net in model.fittings]
     constant = model.bias + np.array([layer.bias[0] for layer in last])
     return Fitting(model.outputs, model.axis, np.array(model.sel, np.int64), empty,
-                   _hidden(model, real), np.array([a.weight[:, 0] for a in last], real), constant)
+                   _hidden(model, real, half), np.array([a.weight[:, 0] for a in last], real),
+                   constant)
 
 
-def _hidden(model: Model, real: type) -> Dense:
+def _hidden(model: Model, real: type, half: bool) -> Dense:
     """All layers but the last, the first for descriptors as the passes make them."""
     networks = []
     for net in model.fittings:
@@ -207,7 +213,7 @@ def _hidden(model: Model, real: type) -> Dense:
         weight = folded(model, first.weight)
         networks.append(Network((Layer(weight, first.bias, first.step, first.tanh, first.resnet),
                                  *others)))
-    return dense(networks, real)
+    return dense(networks, real, half)
 
 
 def _sum(shares: list[NDArray[Any]], shape: tuple[int, int], kind: type) -> NDArray[Any]:

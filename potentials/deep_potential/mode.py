@@ -2,7 +2,9 @@
 
 Precision `mixed` has the table of the embedding, or its network, and the fitting network in single
 precision. Rows of the environment, the sums over neighbours, the descriptor and all sums of
-energies, forces and virials stay in double: they cost little and lose most.
+energies, forces and virials stay in double: they cost little and lose most. `bf16` is that with the
+operands of the fitting network's hidden layers, forward and back, rounded to bf16; their sums stay
+in single precision.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from potentials.gemm import PANEL
 from potentials.static import Static, variant
 from potentials.sums import summand
 
-LANES = 8                   # outputs, or neighbours, that are worked on at a time
+LANES = 8                   # neighbours that are worked on at a time, in double
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,23 @@ class Form(Static):
     single : networks and table in single precision
     radial : the descriptor is the radial one
     tabulated : the embedding is a table, else its networks are evaluated
+    half : hidden layers of the fitting network multiply bf16
     """
 
     single: bool
     radial: bool
     tabulated: bool
+    half: bool = False
 
     @property
     def panel(self) -> int:
         """Atoms of a panel."""
         return int(PANEL[np.dtype(np.float32 if self.single else np.float64)])
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of the embedding that are worked on at a time: 64 bytes of them."""
+        return 16 if self.single else 8
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,13 @@ def lanes_of(form):
     """Atoms of a panel."""
     lanes = form.panel
     return lambda form: lanes
+
+
+@variant
+def outputs_of(form):
+    """Outputs of the embedding that are worked on at a time."""
+    outputs = form.outputs
+    return lambda form: outputs
 
 
 @variant

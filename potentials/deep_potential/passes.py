@@ -17,7 +17,7 @@ from potentials.deep_potential.dense import Dense, embed, fit, rows_of
 from potentials.deep_potential.descriptor import contract, expand, from_lane, to_lane
 from potentials.deep_potential.embedding import accumulate, give_back
 from potentials.deep_potential.environment import INPUT, X, Y, Z, chain, describe, pack
-from potentials.deep_potential.mode import LANES, add_virial, lanes_of, put
+from potentials.deep_potential.mode import LANES, add_virial, lanes_of, outputs_of, put
 from potentials.static import INLINED, variant
 from potentials.sums import keep_largest, summand, zero_sum
 from potentials.vector_math import like
@@ -41,7 +41,7 @@ class Embedding(NamedTuple):
     Attributes
     ----------
     network : (ntypes, ntypes) int64, number of the network of a centre and a neighbour
-    blocks : of eight outputs
+    blocks : of the outputs that fill a register
     lower, per_stride : where the table begins, and intervals in one unit of its argument
     intervals : number of the last, which is a straight line without an end
     values : flat real, see potentials.deep_potential.embedding
@@ -92,10 +92,10 @@ class Scratch(NamedTuple):
     fraction : (B, room) real
     whole : (room,) int32
     rows : (B, 4, room) real
-    total : (B, 4, blocks * LANES) float64, sums over neighbours
+    total : (B, 4, blocks * outputs) float64, sums over neighbours
     t, q : (panels, 4 outputs lanes) and (4 outputs lanes,) real, sums and derivatives by them
-    d, outs, work, energy : descriptors and networks, see potentials.deep_potential.dense
-    seed : (4, blocks * LANES) real, derivatives by the sums of an atom
+    d, outs, work, words, energy : descriptors and networks, see potentials.deep_potential.dense
+    seed : (4, blocks * outputs) real, derivatives by the sums of an atom
     slopes : (4, room) float64
     inputs, values, by_input : flat real, of embeddings that are evaluated; empty if tabulated
     """
@@ -114,6 +114,7 @@ class Scratch(NamedTuple):
     d: NDArray[np.float64]
     outs: NDArray[np.float64]
     work: NDArray[np.float64]
+    words: NDArray[np.int32]
     energy: NDArray[np.float64]
     seed: NDArray[np.float64]
     slopes: NDArray[np.float64]
@@ -134,7 +135,7 @@ def embeddings(form):
 
 
 def _locate(form, e, kind, n, type_, s):
-    beyond, size = 0, e.blocks * 6 * LANES
+    beyond, size = 0, e.blocks * 6 * outputs_of(form)
     last = np.float64(e.intervals)
     for b in range(n):
         kept, fraction, at, near = s.kept[b, INPUT], s.fraction[b], s.at[b], s.near[b]
@@ -157,7 +158,7 @@ def _locate(form, e, kind, n, type_, s):
 
 def _evaluate(form, e, kind, n, type_, s):
     """Neighbours of one network stand behind each other, and are evaluated BLOCK at a time."""
-    width, ntypes = e.blocks * LANES, len(s.counts)
+    width, ntypes = e.blocks * outputs_of(form), len(s.counts)
     fill = s.counts
     fill[:] = 0
     for b in range(n):
@@ -235,7 +236,7 @@ def batch_pass(mode, form, env, e, fits, kind, atoms, slots, x, type_, start, ne
     for p in range(panels):
         contract(form, ng, axis, s.t[p], s.d[p * deep:])
     fit(form, fits.nets, kind, fits.last[kind], fits.constant[kind], panels, s.d, s.outs, s.work,
-        s.energy)
+        s.words, s.energy)
     largest = 0.0
     for b in range(n):
         i, many = atoms[b], s.found[b]

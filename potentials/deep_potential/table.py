@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentials.deep_potential.embedding import POWERS
-from potentials.deep_potential.mode import LANES
 from potentials.deep_potential.model import Model, Network
 
 NEAREST, LEAST = 0.5, 0.1           # of the shortest distance; and in Angstrom
@@ -56,13 +55,17 @@ class Table:
         """Without the straight line."""
         return int(self.coefficients.shape[1]) - 1
 
-    def blocks(self) -> Array:
-        """The coefficients as the kernel wants them: (networks, intervals + 1, blocks, 6, 8)."""
+    def blocks(self, width: int) -> Array:
+        """The coefficients as the kernel wants them: (networks, intervals + 1, blocks, 6, width).
+
+        The last of the blocks is filled up with zeros.
+        """
         n, intervals, _, ng = self.coefficients.shape
-        blocks = -(-ng // LANES)
-        padded = np.zeros((n, intervals, POWERS, blocks * LANES))
+        blocks = -(-ng // width)
+        padded = np.zeros((n, intervals, POWERS, blocks * width))
         padded[..., :ng] = self.coefficients
-        return padded.reshape(n, intervals, POWERS, blocks, LANES).transpose(0, 1, 3, 2, 4).copy()
+        padded = padded.reshape(n, intervals, POWERS, blocks, width)
+        return padded.transpose(0, 1, 3, 2, 4).copy()
 
 
 def tabulated(model: Model, tolerance: float) -> Table:

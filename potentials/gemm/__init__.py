@@ -20,6 +20,7 @@ Gflop/s on one core of an AMD EPYC (Zen 4), 256 atoms, in double, single and bf1
     OpenBLAS 0.3          48   97   -      39   85   -
 """
 
+from potentials.gemm.probe import WORTH, gflops
 from potentials.gemm.product import (
     PANEL,
     blocks_of,
@@ -31,5 +32,5 @@ from potentials.gemm.product import (
     rounded_pairs,
 )
 
-__all__ = ["PANEL", "blocks_of", "has_bf16", "multiply", "paired", "panels_for", "product",
-           "rounded_pairs"]
+__all__ = ["PANEL", "WORTH", "blocks_of", "gflops", "has_bf16", "multiply", "paired", "panels_for",
+           "product", "rounded_pairs"]

@@ -35,6 +35,8 @@ class NEP:
     lists: str = "full"
     units: str = "metal"
     precisions: tuple[str, ...] = ("double", "mixed", "single")
+    absent: Mapping[str, str] = field(default_factory=lambda: {
+        "bf16": "its network, one layer, is a small part of its work"})
     known: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mdapp.errors import InputError
 from mdapp.evaluate import Structure, single_point
 from mdapp.model.box import Box
 from potentials.base import KernelError, Want
+from potentials.deep_potential import potential as potential_module
 from potentials.deep_potential.format import write_model
 from potentials.deep_potential.model import Model
 from potentials.deep_potential.potential import DeepPotential
 from potentials.deep_potential.table import tabulated
+from potentials.gemm import has_bf16
 from potentials.registry import PotentialError, make_potential
 from tests.twins import deep_potential as twin
 from tests.twins.evaluate import evaluate as on_one_rank
@@ -64,6 +67,53 @@ def test_the_twin(given, tolerance, precision, deterministic) -> None:
     np.testing.assert_allclose(result.energies, expected.energies, rtol=0, atol=bound)
     np.testing.assert_allclose(f, expected.forces, rtol=0, atol=bound)
     np.testing.assert_allclose(result.virials, expected.virials, rtol=0, atol=bound)
+
+
+@pytest.mark.skipif(not has_bf16(), reason="needs a processor that multiplies bf16 numbers")
+def test_bf16_is_coarser_than_mixed_and_no_coarser_than_its_numbers() -> None:
+    """Eight bits of a factor are 2^-9; of sums of some hundred products less is left."""
+    made, system = potential(twin.invented(), 1e-8), liquid()
+    exact, half, single = (evaluate(made, system, precision, deterministic=True)
+                           for precision in ("double", "bf16", "mixed"))  # fmt: skip
+    size = abs(exact[0]).max()
+    assert 1e-4 * size < abs(half[0] - exact[0]).max() < 2.0**-6 * size
+    assert abs(single[0] - exact[0]).max() < 1e-5 * size
+    assert 0 < abs(half[1].energy - exact[1].energy) < 2.0**-8 * abs(exact[1].energies).sum()
+
+
+def test_a_precision_that_is_slower_than_a_better_one_is_told(monkeypatch) -> None:
+    made = potential(twin.invented(), 1e-8)
+    rates = {"bf16": 100.0, "single": 90.0}
+    monkeypatch.setattr(potential_module, "gflops", lambda shape, kind: rates[kind])
+    (text,) = made.remarks("bf16")
+    assert "bf16 run at 100 Gflop/s here, in single precision at 90" in text
+    rates["bf16"] = 110.0
+    assert made.remarks("bf16") == made.remarks("mixed") == ()
+
+
+def test_why_there_is_no_bf16() -> None:
+    """On a machine without it, and of a potential that has no use for it."""
+    made = replace(potential(twin.invented(), 1e-8), precisions=("double", "mixed"),
+                   absent={"bf16": "this processor does not"})  # fmt: skip
+    structure = Structure.of_arrays(liquid().box, liquid().x, types_of(liquid(), 2), ("A", "B"))
+    with pytest.raises(InputError, match="can do double, mixed; this processor does not"):
+        single_point(structure, made, "bf16", units="metal")
+
+
+@pytest.mark.parametrize(("tolerance", "radial"), [(1e-8, False), (None, False), (1e-8, True)])
+def test_operations_are_those_of_the_loops(tolerance: float | None, radial: bool) -> None:
+    """The products' from the widths: one multiplication and addition a weight and direction."""
+    model = twin.invented(1, radial=radial, sel=(30,))
+    found = potential(model, tolerance).operations(lambda r: 10.0 * (r == model.cutoff))
+    inputs = 12 if radial else 12 * 4 - 6
+    weights = inputs * 10 + 10 * 10 + 10 * 20 + 20
+    tanh = 28 * (10 + 10 + 20 + 1)
+    if tolerance is None:
+        weights += 10 * (3 + 3 * 6 + 6 * 12)
+        tanh += 10 * 28 * (3 + 6 + 12)
+    assert found.products == 4 * weights + tanh
+    assert found.shape == (128, inputs, 10)
+    assert found.pairs > 10 * 12 * (2 if radial else 20)
 
 
 def test_forces_and_virial_of_the_twin_are_derivatives() -> None:

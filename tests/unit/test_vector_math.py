@@ -87,7 +87,9 @@ def test_exp(dtype: str, least: float, largest: float) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "least", "largest"), RANGES)
-def test_exp_beyond_its_range_is_far_from_subnormal(dtype: str, least: float, largest: float) -> None:
+def test_exp_beyond_its_range_is_far_from_subnormal(
+    dtype: str, least: float, largest: float
+) -> None:
     x = np.array([1e30, 2 * largest, 2 * least, -1e30] * 4, dtype)
     out = np.empty_like(x)
     exp_of_all(x, out)
