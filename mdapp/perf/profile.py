@@ -39,10 +39,11 @@ def profile(sim: Simulation) -> dict[str, Any]:
     force_s = sim.comm.allreduce(sim.timers.seconds["force"]) / sim.comm.size
     done = operations.total * sim.natoms * sim.steps_done
     rate = done / force_s / 1e9 if force_s else 0.0
-    products = {}
+    products: dict[str, float] = {}
     if operations.shape is not None:
-        for name, rate in rates_at(operations.shape, ARITHMETIC[sim.deck.run.precision]).items():
-            products[name] = sim.comm.allreduce(rate) / sim.comm.size
+        found = rates_at(operations.shape, ARITHMETIC[sim.deck.run.precision])
+        products = {name: sim.comm.allreduce(of_one) / sim.comm.size
+                    for name, of_one in found.items()}
     return {"neighbors": neighbors, "flop_per_atom_step": operations.total,
             "product_shape": operations.shape, "product_gflops": products,
             "gemm_share": operations.products / operations.total, "force_gflops": rate,

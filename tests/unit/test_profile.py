@@ -35,7 +35,7 @@ class Counted:
     cutoff = 2.5
 
     def operations(self, within) -> Operations:
-        return Operations(1000.0 * within(self.cutoff), 50000.0)
+        return Operations(1000.0 * within(self.cutoff), 50000.0, (64, 30, 24))
 
 
 def test_operations_are_the_potentials_count_for_the_neighbors_at_hand(tmp_path) -> None:
@@ -53,5 +53,9 @@ def test_operations_are_the_potentials_count_for_the_neighbors_at_hand(tmp_path)
     rate = 104000 * sim.natoms * 2 / sim.timers.seconds["force"] / 1e9
     assert found["force_gflops"] == pytest.approx(rate)
     assert found["fraction_of_peak"] == pytest.approx(rate / found["peak_gflops"])
-    assert "104 kflop per atom-step, 48% of them in matrix products" in profile_lines(found)[0]
+    assert set(found["product_gflops"]) == {"mdapp", "blas"}
+    first, second, third = profile_lines(found)
+    assert "104 kflop per atom-step, 48% of them in matrix products" in first
+    assert f"{rate:.4g} Gflop/s in the force phase" in second
+    assert "products of 64 x 30 x 24: mdapp " in third and ", blas " in third
     sim.close()
