@@ -142,18 +142,15 @@ def study(potential: str, specs: list[Any], precisions: list[str], counts: tuple
         subject = read_subject(potential, species=species, charges=charges, units=units)
         return Bench(subject, level, seed, counts, folder, references, deterministic)
 
-    def describe(bench: Any) -> Any:
-        began = time.perf_counter()
-        bench.compile(precisions)
-        return bench.subject.as_json(), time.perf_counter() - began
-
     started = datetime.datetime.now().astimezone()
     began = time.perf_counter()
     tasks = [(spec, p) for spec in specs for p in precisions]
-    answers = run_apart(make, describe, tasks, keep_going, time_limit)
-    subject, compile_seconds = next(answers)
+    answers = run_apart(make, lambda bench: bench.subject.as_json(), tasks, keep_going,
+                        time_limit)
+    subject = next(answers)
     print(f"mdapp: validate {potential}: {', '.join(subject['species'])}; "
           f"{len(tasks)} checks, level {level}, seed {seed}", file=stream, flush=True)
+    compile_seconds = next(answers)
     outcomes = []
     for outcome in answers:
         if out is not None:

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ class Bench:
     folder : for files of real runs
     references : sets with results of others
     deterministic : whether real runs are deterministic
+    patience : seconds that each of the long runs of this process may take
     """
 
     subject: Subject
@@ -72,6 +74,7 @@ class Bench:
     folder: Path = Path()
     references: tuple[Path, ...] = ()
     deterministic: bool = False
+    patience: float = 20.0
     notes: list[str] = field(default_factory=list)
     _kernels: dict[tuple[str, bool], Kernel] = field(default_factory=dict)
     _cache: dict[Any, Any] = field(default_factory=dict)
@@ -94,10 +97,11 @@ class Bench:
 
     def compile(self, precisions: Sequence[str]) -> None:
         """Compile kernels before any check is timed; what goes wrong, the checks will tell."""
-        for precision in precisions:
+        two = self.free([[0.0, 0.0, 0.0], [0.0, 0.0, 0.9 * self.reach]])
+        known = [p for p in precisions if p in self.subject.potential.precisions]
+        for precision, want in product(known, Want):
             with contextlib.suppress(Fault, InputError):
-                if precision in self.subject.potential.precisions:
-                    self.evaluate(self.free([[0.0, 0.0, 0.0], [0.0, 0.0, self.reach]]), precision)
+                self.evaluate(two, precision, want=want)
 
     def evaluate(self, structure: Structure, precision: str = "double", *, skin: float = 0.0,
                  want: Want = Want.PER_ATOM, deterministic: bool = False, threads: int = 1,

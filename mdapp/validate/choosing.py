@@ -13,8 +13,8 @@ def chosen_checks(level: str, named: Sequence[str], skipped: Sequence[str], refe
                   ) -> list[CheckSpec]:
     """The checks to run, in the order of the table.
 
-    Those about references are left out of a level where there are none; those that are not there
-    yet are run where they are named, which tells so.
+    That on labelled data is left out of a level where there are none; those that are not there
+    yet are named all the same.
 
     Raises
     ------
@@ -25,7 +25,7 @@ def chosen_checks(level: str, named: Sequence[str], skipped: Sequence[str], refe
                          f"{nearest(level, LEVELS)}")
     chosen = numbers_of(named, "--check") if named else {
         c.number for c in of_level(level)
-        if references or c.key not in ("parity_impl", "parity_data")}
+        if references or c.key != "parity_data"}
     if not named and references:
         chosen |= {c.number for c in CHECKS if c.key in ("parity_impl", "parity_data")}
     chosen -= numbers_of(skipped, "--skip")

@@ -197,7 +197,7 @@ def digits_lost(error: float, precision: str) -> float:
 
 def decisive(measures: Sequence[Measure]) -> Measure | None:
     """The measure nearest to, or farthest beyond, its threshold."""
-    judged = [m for m in measures if m.threshold is not None]
+    judged = [m for m in measures if m.threshold is not None and m.threshold >= 0]
 
     def share(m: Measure) -> float:
         if m.value is None:

@@ -22,6 +22,7 @@ from mdapp.validate.registry import CheckSpec
 
 STARTING_SECONDS = 120.0                   # to read a potential, a user's file run included
 MOST_DEATHS = 2
+COMPILE = 0                                # in place of the number of a check
 
 Task = tuple[CheckSpec, str]
 
@@ -40,7 +41,7 @@ def run_apart(make: Callable[[], Any], describe: Callable[[Any], Any], tasks: Se
 
     Yields
     ------
-    The description first, then an Outcome for each task.
+    The description first, then the seconds that compiling took, then an Outcome for each task.
 
     Raises
     ------
@@ -49,11 +50,11 @@ def run_apart(make: Callable[[], Any], describe: Callable[[Any], Any], tasks: Se
     from mdapp.validate.runner import Outcome
 
     left = list(tasks)
-    described, deaths, mandatory_failed = False, 0, False
+    described, compiled, deaths, mandatory_failed = False, False, 0, False
     while left or not described:
         connection, process = start(make, describe)
         try:
-            kind, answer = received(connection, limit or STARTING_SECONDS)
+            kind, answer = received(connection, STARTING_SECONDS)
             if kind == "refused":
                 raise InputError(answer)
             if kind != "ready":
@@ -61,6 +62,15 @@ def run_apart(make: Callable[[], Any], describe: Callable[[Any], Any], tasks: Se
             if not described:
                 described = True
                 yield answer
+            if not compiled:
+                # What goes wrong here, the checks will tell.
+                compiled = True
+                began = time.perf_counter()
+                connection.send((COMPILE, [precision for _, precision in tasks]))
+                kind, _ = received(connection, limit or STARTING_SECONDS)
+                yield time.perf_counter() - began
+                if kind != "done":
+                    continue
             while left:
                 spec, precision = left[0]
                 if mandatory_failed and spec.costly and not keep_going:
@@ -148,4 +158,8 @@ def serve(connection: Connection, other: Connection, make: Callable[[], Any],
             number, precision = connection.recv()
         except (EOFError, ConnectionError):
             return
-        connection.send(("done", run_check(bench, checks[number], precision)))
+        if number == COMPILE:
+            bench.compile(list(dict.fromkeys(precision)))
+            connection.send(("done", None))
+            continue
+        connection.send(("done", run_check(bench, checks[number], str(precision))))

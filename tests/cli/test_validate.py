@@ -29,6 +29,81 @@ def test_a_sound_potential_passes_and_leaves_its_files(python, tmp_path: Path) -
     assert "<testsuite" in (tmp_path / "here.xml").read_text()
 
 
+def mutant(name: str) -> str:
+    return f"python:{ROOT}/tests/physics/mutants/{name}.py:Mutant"
+
+
+def test_one_that_hangs_or_dies_is_a_failed_check_and_no_more(python, tmp_path: Path) -> None:
+    for name, told in (("hangs", "did not end within 2 s"), ("dies", "the process died")):
+        end = python(["-m", "mdapp", "validate", mutant(name), "--species", "A,B",
+                      "--check", "1,2,7,18", "--time-limit", "2", "--json", f"{name}.json"],
+                     timeout=60)
+        assert end.code == 1 and told in end.stdout and "Traceback" not in end.stderr
+        found = json.loads((tmp_path / f"{name}.json").read_text())["results"]
+        assert [r["status"] for r in found] == ["FAIL", "FAIL", "SKIP", "SKIP"]
+
+
+def test_a_failure_stops_dynamics_and_shows_in_a_comparison(python, tmp_path: Path) -> None:
+    sound = f"python:{ROOT}/tests/physics/mutants/sane.py:Sane"
+    options = ["--species", "A,B", "--check", "7,17"]
+    end = python(["-m", "mdapp", "validate", sound, *options, "--json", "old.json"])
+    assert end.code == 0, end.stdout + end.stderr
+    end = python(["-m", "mdapp", "validate", mutant("flipped_x"), *options, "--compare",
+                  "old.json"])
+    assert end.code == 1
+    assert "07 symmetry [double]: status PASS -> FAIL" in end.stdout
+    assert "a mandatory check failed; --keep-going runs it anyway" in end.stdout
+    end = python(["-m", "mdapp", "validate", sound, *options, "--compare", "old.json"])
+    assert end.code == 0 and "nothing has changed" in end.stdout
+
+
+def test_declared_failures(python, tmp_path: Path) -> None:
+    """XFAIL within its bound, FAIL beyond, XPASS where there is none, which --strict takes ill."""
+    deck = tmp_path / "cut.toml"
+    deck.write_text('units = "lj"\n[potential]\nstyle = "lj/cut"\nepsilon = 1.0\nsigma = 1.0\n'
+                    "rc = 2.5\n")
+    side = tmp_path / "cut.validate.toml"
+    entry = '[[known]]\ncheck = "{}"\nmax = {}\nreason = "for a test"\n'
+    command = ["-m", "mdapp", "validate", "cut.toml", "--check", "16,18"]
+    for text, told, code in (
+        (entry.format("smooth", 0.04), "XFAIL", 0), (entry.format("smooth", 0.02), "FAIL", 1),
+        (entry.format("extensive", 1.0), "XPASS", 0), (entry.format("contract", 1.0), "cannot", 2),
+        ('[[known]]\ncheck = "smooth"\n', "needs max", 2), ("[knwon]\n", "unknown", 2)):
+        side.write_text(text)
+        end = python(command)
+        assert (end.code, told in end.stdout + end.stderr) == (code, True), end.stdout + end.stderr
+    side.write_text(entry.format("extensive", 1.0))
+    assert python([*command, "--strict"]).code == 1
+
+
+def test_checks_that_are_not_there_are_named(python) -> None:
+    end = python(["-m", "mdapp", "validate", LJ, "--check", "eos,30"])
+    assert end.code == 0 and end.stdout.count("not there yet") >= 2
+    end = python(["-m", "mdapp", "validate", "--list"])
+    assert len(end.stdout.splitlines()) == 30
+
+
+def test_an_ase_calculator_is_asked_what_it_can_be(python) -> None:
+    pytest.importorskip("ase")
+    end = python(["-m", "mdapp", "validate", "ase:ase.calculators.lj:LennardJones:sigma=3.4,"
+                  "epsilon=0.0104,rc=9.0,smooth=true", "--species", "Ar", "--check", "2,4,7,8"],
+                 timeout=120)
+    assert end.code == 0, end.stdout + end.stderr
+    assert "an ASE calculator sees the whole system" in end.stdout
+
+
+def test_the_example(python, tmp_path: Path) -> None:
+    """The formula passes; the one with the mistake fails where the README says."""
+    folder = ROOT / "examples" / "validate"
+    end = python(["-m", "mdapp", "validate", str(folder / "deck.toml"), "--check", "1-3,7,16"],
+                 timeout=120)
+    assert end.code == 0 and end.stdout.count("PASS  ") == 5, end.stdout + end.stderr
+    wrong = f"python:{folder}/argon_wrong.py:argon:epsilon=0.0104,sigma=3.4,rc=9"
+    end = python(["-m", "mdapp", "validate", wrong, "--check", "1-3,7,16"], timeout=120)
+    failed = [line.split()[2] for line in end.stdout.splitlines() if line.startswith("  FAIL")]
+    assert end.code == 1 and failed == ["forces_fd", "virial_fd"]
+
+
 @pytest.mark.parametrize(("arguments", "told"), [
     (["nonsense:1"], "unknown"),
     ([LJ, "--check", "99"], "checks are numbered 1 to 30"),

@@ -60,7 +60,7 @@ def forces_fd(bench: Bench, precision: str) -> Finding:
     found.measures = [below("largest error of a force", error, threshold, "F_rms", relative=True),
                       shown("components", moved), shown("passed over at cutoffs", passed_over)]
     wide = longest_run(curve <= threshold)
-    found.data = {"h": steps.tolist(), "error": curve.tolist(), "precision": precision}
+    found.data = {"h": steps.tolist(), "error": curve.tolist(), "threshold": threshold}
     if error <= threshold and wide < PLATEAU and precision == "double":
         found.unresolved = (f"the error is below {threshold:g} over {wide} extrapolations only: no "
                             "plateau of two decades")

@@ -4,7 +4,8 @@ What there is depends on the potential: forces alone, with totals, with atoms' s
 and two; exact lists; sums in integers of the deterministic mode; the ASE calculator of mdapp;
 the formula in NumPy of a built-in pair potential; the model in JAX of a NEP or a Deep Potential.
 The last two share no line with the compiled kernels. Sums differ by their order, so that bits
-cannot be asked for.
+cannot be asked for; sums in integers differ by the unit of these, of which a kernel says how large
+it is (`quantum`).
 """
 
 from __future__ import annotations
@@ -16,19 +17,22 @@ import numpy as np
 
 from mdapp.evaluate import Structure
 from mdapp.validate.bench import Bench, Point
-from mdapp.validate.measure import Finding, Worst, below, force_errors, largest, shown
+from mdapp.validate.measure import Finding, Worst, below, force_errors, force_norm, largest, shown
 from potentials.base import Want
 from potentials.pair.formula import PairPotential
 
 ENERGY = {"double": 1e-10, "mixed": 1e-6, "single": 1e-5, "bf16": 1e-2}
 FORCE = {"double": 1e-9, "mixed": 1e-5, "single": 1e-4, "bf16": 1e-1}
 DISTANCES = 40
+INTEGERS = "deterministic"
+GRAINS = 30.0                    # units that the roundings of a few hundred pairs may add up to
 
 
 def variants(bench: Bench, precision: str) -> Finding:
     """See the head of the module."""
     found = Finding()
     worst: dict[str, tuple[float, float]] = {}
+    coarse = 0.0
     for kind in bench.kinds():
         s = bench.bulk(kind)
         found.natoms = max(found.natoms, len(s.x))
@@ -38,13 +42,18 @@ def variants(bench: Bench, precision: str) -> Finding:
             errors = force_errors(forces, reference.forces)
             before = worst.get(name, (0.0, 0.0))
             worst[name] = max(before[0], error_e), max(before[1], largest(errors))
+            if name == INTEGERS:
+                grain = getattr(bench.kernel(precision, True), "quantum", 0.0)
+                coarse = max(coarse, GRAINS * grain / force_norm(reference.forces))
             found.note_worst(largest(errors), Worst(
                 s, int(errors.argmax()), f"{name}: force differs by {largest(errors):.2g}"))
     for name, (error_e, error_f) in worst.items():
+        least = coarse if name == INTEGERS else 0.0
         found.measures += [
             below(f"{name}: energy per atom", error_e, ENERGY[precision],
                   bench.subject.units.energy_label),
-            below(f"{name}: forces", error_f, FORCE[precision], "F_rms", relative=True)]
+            below(f"{name}: forces", error_f, max(FORCE[precision], least), "F_rms",
+                  relative=True)]
     if isinstance(bench.subject.potential, PairPotential) and bench.subject.charges is None:
         found.measures.append(below(
             "pair energies in NumPy", by_formula(bench, bench.subject.potential, precision),
@@ -66,7 +75,7 @@ def others(bench: Bench, s: Structure, precision: str
         yield of("two threads", bench.evaluate(s, precision, threads=2))
         yield of("exact lists", bench.evaluate(s, precision, exact=True))
     if "deterministic" not in potential.known:
-        yield of("deterministic", bench.evaluate(s, precision, deterministic=True))
+        yield of(INTEGERS, bench.evaluate(s, precision, deterministic=True))
     twin = in_jax(potential) if precision == "double" else None
     if twin is not None:
         yield of("JAX", bench.evaluate(s, kernel=twin))

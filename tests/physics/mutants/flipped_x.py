@@ -1,0 +1,11 @@
+"""The x component of every force has the wrong sign."""
+
+import numpy as np
+
+from tests.physics.mutants.sane import Sane
+
+
+class Mutant(Sane):
+    def shares(self, x, type_, nlocal):
+        energies, forces, virials = super().shares(x, type_, nlocal)
+        return energies, forces * np.array([-1.0, 1.0, 1.0]), virials
