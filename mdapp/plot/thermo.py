@@ -99,12 +99,11 @@ def energy_drift(run: Run) -> Drift:
 def drift_words(found: Drift, units: Units) -> str:
     """The drift in a sentence."""
     scale, unit = drift_unit(units)
-    if not np.isfinite(found.slope):
+    if not np.isfinite(found.error):
         return "too few thermo rows for a drift of the energy"
-    error = "" if not np.isfinite(found.error) else f" ± {found.error * scale:.2g}"
-    verdict = ("" if found.resolved or not error else
-               ": none is resolved (less than two standard errors)")  # fmt: skip
-    return f"energy drift {found.slope * scale:.3g}{error} {unit}{verdict}"
+    verdict = "" if found.resolved else ": not resolved (less than two standard errors)"
+    return (f"energy drift {found.slope * scale:.3g} ± {found.error * scale:.2g} {unit}"
+            f"{verdict}")
 
 
 def drift_unit(units: Units) -> tuple[float, str]:
@@ -142,8 +141,8 @@ def drift_section(run: Run, units: Units) -> Section:
         {"quantity": "rows of the line", "value": int(rows.sum()), "unit": ""},
     ]
     notes = [] if found.resolved or len(time) < 2 else [
-        Note("The slope is less than two standard errors from none: this run is too short, or has "
-             "too few thermo rows, to see a drift.")]
+        Note("The slope is not known to two standard errors: this run is too short, or has too few "
+             "thermo rows, to see a drift.")]
     return Section("Energy conservation", [
         Plot("drift", draw, "Total energy per atom from the first row on, and the line of least "
              "squares through the rows behind the first fifth of the run, in which the start "
