@@ -30,7 +30,7 @@ from scaling.studies.tables import (
     phases_table,
     points_table,
     rates_table,
-    span,
+    told,
 )
 
 if TYPE_CHECKING:
@@ -104,14 +104,13 @@ def _verdict(points: Sequence[Summary], study: str) -> str:
             "n_1/2 lies below the smallest size measured")
         return f"saturated rate {best / 1e6:.3g} million atom-steps/s a rank; {half}"
     ours = [p for p in points if p.first.code == OURS]
-    last = max(ours, key=lambda p: p.cores)
+    last = max(ours, key=lambda p: ("oversubscribed" not in flags(p), p.cores))
     base = f"p0 = {last.base} core{'s' * (last.base > 1)}"
     if last.efficiency is None or last.cores == last.base:
         return f"{TITLES[study]}: {base}, nothing to compare with"
-    words = [f"{TITLES[study]}: efficiency {last.efficiency.value:.3g} "
-             f"{span(last.efficiency)} on {last.cores} cores, {base}"]
+    words = [f"{TITLES[study]}: efficiency {told(last.efficiency)} on {last.cores} cores, {base}"]
     if last.serial is not None:
-        words.append(f"Karp-Flatt e = {last.serial.value:.3g} {span(last.serial)}")
+        words.append(f"Karp-Flatt e = {told(last.serial)}")
     if "noisy" in flags(last) or "oversubscribed" in flags(last):
         words.append("read with care: see the marks")
     return "; ".join(words)

@@ -145,9 +145,9 @@ def run_rounds(plan: Plan) -> None:
     Interrupted
         The user stopped it.
     """
+    kept = [n for n, p, _ in _sequence(plan, 1, plan.rounds) if _kept(plan, p, n)]
     for point in plan.points:
         write_point(point, plan.folder / POINTS)
-    kept = [n for n, p, _ in _sequence(plan, 1, plan.rounds) if _kept(plan, p, n)]
     if kept:
         plan.tell(f"{len(kept)} of {plan.rounds * len(plan.everything)} launches are there already "
                   f"in {plan.folder / POINTS} and are kept")

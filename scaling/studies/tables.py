@@ -20,6 +20,11 @@ def span(interval: Interval | None, form: str = ".3g", scale: float = 1.0) -> st
     return f"[{low},\N{NO-BREAK SPACE}{high}]"
 
 
+def told(interval: Interval) -> str:
+    """A value and its interval, if it has one."""
+    return f"{interval.value:.3g} {span(interval)}".rstrip()
+
+
 def points_table(points: Sequence[Summary], study: str, name: str) -> Table:
     """Times, rates and what the study is about, a row a point."""
     columns = [Column("code"), Column("ranks", form="d"), Column("threads", form="d"),

@@ -5,6 +5,9 @@
 set -euo pipefail
 cd {folder}
 {setup}
+if [ "$(id -u)" = 0 ]; then      # in a container; Open MPI wants to be told
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
 export OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 BLIS_NUM_THREADS=1
 
 if mpirun --version 2>&1 | grep -q "Open MPI\|OpenRTE"; then

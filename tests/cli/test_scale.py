@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from mdapp.cli.command import run_command
+from mdapp.cli.main import invoke
 from tests.cli.chromium import PHONE, Opened
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,10 +159,11 @@ def test_a_stopped_study_keeps_what_it_has_and_says_how_to_go_on(tmp_path) -> No
     (["strong", str(DECK), "--collect", "absent"], "runs no strong"),
     (["point", "absent.toml"], "absent.toml: no such point"),
 ])  # fmt: skip
-def test_each_mistake_has_one_message(words, said, python) -> None:
-    end = python(scale(*words), timeout=60)
-    assert end.code == 2, end.stdout + end.stderr
-    assert said in end.stderr and len(end.stderr.strip().splitlines()) == 1
+def test_each_mistake_has_one_message(words, said, capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = run_command(lambda: invoke(["scale", *words]))
+    told = capsys.readouterr().err
+    assert code == 2 and said in told and len(told.strip().splitlines()) == 1
 
 
 def test_without_mpirun_one_rank_goes_and_two_do_not(python, monkeypatch, tmp_path) -> None:
@@ -212,15 +215,16 @@ def test_a_plan_with_its_layout_check_from_words_alone(python, tmp_path,
     assert seen.evaluate("document.querySelectorAll('svg').length") == 2
 
 
-def test_a_plan_that_makes_no_sense_is_refused(python) -> None:
-    words = ["-m", "mdapp", "plan", "--ranks", "4096", "--potential", "lj/cut:1:1:2.5"]
+def test_a_plan_that_makes_no_sense_is_refused(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["plan", "--ranks", "4096", "--potential", "lj/cut:1:1:2.5"]
     for more, said in ((["--atoms", "1000"], "nothing can be predicted"),
                        (["--atoms", "x"], "write a whole number"),
                        (["--atoms", "1e9", "--machine", "absent.toml"], "no such machine file"),
                        (["--atoms", "1e9", "--density", "-1"], "must be greater than 0")):
-        end = python([*words, *more])
-        assert end.code == 2 and said in end.stderr
-        assert len(end.stderr.strip().splitlines()) == 1
+        code = run_command(lambda more=more: invoke([*words, *more]))
+        told = capsys.readouterr().err
+        assert code == 2 and said in told and len(told.strip().splitlines()) == 1
 
 
 def test_messages_between_two_ranks(mpirun, python, tmp_path) -> None:

@@ -284,6 +284,23 @@ def test_a_plan_from_a_study_lists_everything_it_rests_on(tmp_path: Path) -> Non
     assert body["tables"]["memory"][-2]["part"].startswith("by the bytes an atom")
 
 
+def test_a_full_node_and_other_studies_are_taken_from_what_was_measured(tmp_path: Path) -> None:
+    path = study(tmp_path)
+    body = json.loads(path.read_text())
+    for row in [r for r in body["tables"]["launches"] if r["atoms"] >= 8000]:
+        pair = {**row, "point": f"{row['point']}-pair", "ranks": 2, "px": 2, "lx": 2 * row["lx"],
+                "atoms": 2 * row["atoms"], "s_per_step": 1.25 * row["s_per_step"]}
+        strong = {**row, "point": f"{row['point']}-strong", "study": "strong"}
+        body["tables"]["launches"] += [pair, strong]
+    path.write_text(json.dumps(body))
+    found = as_json(make_plan(request(sources=(path,))))
+    factor = next(r for r in found["tables"]["inputs"]
+                  if r["input"] == "compute.full_node_factor")
+    assert factor["origin"] == "measured" and float(factor["value"]) == pytest.approx(1.25)
+    beside = found["tables"]["beside"]
+    assert len(beside) == 6 and max(abs(r["deviation"]) for r in beside) < 0.1
+
+
 def test_plans_that_cannot_be_made_say_why(tmp_path: Path) -> None:
     for words, said in (
             ({}, "name --potential"), ({"potential": "lj/cat:1:1:2.5"}, "--potential"),

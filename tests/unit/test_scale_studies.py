@@ -205,8 +205,10 @@ def test_the_gate_fails_only_if_the_whole_interval_is_beyond_the_limit(tmp_path:
 
 
 def test_the_gate_sees_memory_and_what_cannot_be_compared(tmp_path: Path) -> None:
-    more = verdict(tmp_path, {1: [1.0] * 3}, bytes_per_atom=270.0)
+    more = verdict(tmp_path, {1: [1.0] * 3}, bytes_per_atom=400.0)
     assert more["memory of strong-r1"] == "FAIL"
+    noise = verdict(tmp_path, {1: [1.0] * 3}, bytes_per_atom=270.0)      # 0.6 MB in all
+    assert noise["memory of strong-r1"] == "PASS"
     other = verdict(tmp_path, {2: [1.0] * 3})
     assert other["time of strong-r2"] == "NA"
     assert other["anything to compare"] == "FAIL"
