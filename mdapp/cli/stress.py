@@ -203,6 +203,8 @@ def interfere(
         "--set", metavar="KEY=VALUE", help="Change a value of the deck; repeatable.")] = None,
     load: Annotated[list[float] | None, typer.Option(
         "--load", help="Share of the interval that writing takes; repeatable; 0.5.")] = None,
+    every: Annotated[int, typer.Option(
+        "--every", min=0, help="Steps between checkpoints, instead of --load.")] = 0,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of A B A C A D.")] = 5,
     checkpoints: Annotated[int, typer.Option(
         "--checkpoints", help="Of each run, at least 5.")] = 5,
@@ -225,8 +227,8 @@ def interfere(
     prepare(comm, out, directory, json_target)
     body = run_interference(
         comm, lambda: load_input(deck, overrides or ()), directory, loads=load or [0.5],
-        rounds=rounds, count=checkpoints, keep=keep, allow_memory=allow_tmpfs, min_free=min_free,
-        tell=lambda line: print(line, file=stream, flush=True))  # fmt: skip
+        rounds=rounds, count=checkpoints, every=every, keep=keep, allow_memory=allow_tmpfs,
+        min_free=min_free, tell=lambda line: print(line, file=stream, flush=True))  # fmt: skip
     conclude(comm, [body], out, json_target)
     return int(body["exit_code"])
 

@@ -160,9 +160,9 @@ class Read(Work):
         super().__init__()
         self.layout, self.known, self.writer = layout, known, writer
         self.name, self.twin = f"{layout.kind}-read", f"ior-{layout.kind}-read"
-        self.per_step = layout.nbytes
+        self.per_step = self.nbytes = layout.nbytes
         self.key, self.number = key_of(known.run, layout.field), layout.file(writer)
-        self.buffer = Buffer(self.per_step)
+        self.buffer = Buffer(self.nbytes)
         self.source: File | None = None
 
     def paths(self) -> list[Path]:
@@ -183,7 +183,7 @@ class Read(Work):
         buffer, offset = self.buffer, self.offset(i)
         got = self.get(offset)
         began = perf_counter()
-        if got < self.per_step or not buffer.is_right(self.key, self.number, offset):
+        if got < self.nbytes or not buffer.is_right(self.key, self.number, offset):
             self.wrong(self.explained(offset, got))
             buffer.poison()
         self.own_s += perf_counter() - began
@@ -201,8 +201,8 @@ class Read(Work):
         whole = got // 8
         found = decode(self.buffer.words[:whole], right[:whole], self.known, layout.field, number,
                        offset, path)  # fmt: skip
-        if got < self.per_step:
-            found.append(short_file(path, layout.field, number, offset + got, self.per_step - got))
+        if got < self.nbytes:
+            found.append(short_file(path, layout.field, number, offset + got, self.nbytes - got))
         elif whole < len(right):
             found += decode(self.buffer.words[whole:], right[whole:], self.known, layout.field,
                             number, offset + 8 * whole, path)  # fmt: skip
@@ -226,7 +226,8 @@ class RandomRead(Read):
     def __init__(self, layout: Easy, known: Known, writer: int, size: int):
         super().__init__(layout, known, writer)
         self.name, self.twin = "random-read", "ior-rnd4K-easy-read"
-        self.per_step, self.places = RANDOM, size // RANDOM
+        self.per_step = self.nbytes = RANDOM
+        self.places = size // RANDOM
         self.buffer = Buffer(RANDOM)
 
     def begin(self) -> None:

@@ -203,7 +203,7 @@ class H5Read(Read):
         assert self.door is not None
         with named(self.file_path):
             self.door.read(self.buffer.data, offset)
-        return self.per_step
+        return self.nbytes
 
     def end(self, count: int) -> None:
         """Close and forget."""

@@ -138,8 +138,11 @@ class Interference:
                  "run": {**self.table["run"], "steps": steps}}
         return build_deck(without_none(table))
 
-    def trial(self, loads: Sequence[float], count: int) -> list[Cadence]:
-        """Compile, and see how long steps and checkpoints take: the cadence for each load."""
+    def trial(self, loads: Sequence[float], every: int, count: int) -> list[Cadence]:
+        """Compile, and see how long steps and checkpoints take: the cadence for each load.
+
+        every : steps between checkpoints; 0: as the loads say
+        """
         first = Cadence(0.0, TRIAL_STEPS // 3, 2, 0.0, 0.0)
         self._one("B", first, -1)
         run = self._one("B", first, -1)
@@ -147,11 +150,10 @@ class Interference:
         step_s = float(np.median(outside))
         write_s = float(np.median([c["total_s"] for c in run.checkpoints]))
         self.checkpoint_bytes = int(run.checkpoints[0]["bytes"])
-        made = []
-        for load in loads:
-            every = max(int(np.ceil(write_s / load / step_s)), FEWEST_STEPS)
-            made.append(Cadence(load, every, count, step_s, write_s))
-        return made
+        if every:
+            return [Cadence(write_s / (every * step_s), every, count, step_s, write_s)]
+        return [Cadence(load, max(int(np.ceil(write_s / load / step_s)), FEWEST_STEPS), count,
+                        step_s, write_s) for load in loads]
 
     def measure(self, cadence: Cadence, rounds: int, seed: int = 1) -> None:
         """All rounds of one cadence."""
@@ -249,7 +251,7 @@ def without_none(value: Any) -> Any:
 
 def run_interference(
     comm: MPI.Intracomm, load_deck: Callable[[], Deck], directory: Path, *, loads: Sequence[float],
-    rounds: int, count: int, tell: Tell = lambda line: None, keep: bool = False,
+    rounds: int, count: int, every: int = 0, tell: Tell = lambda line: None, keep: bool = False,
     allow_memory: bool = False, min_free: float = MIN_FREE,
 ) -> dict[str, Any]:  # fmt: skip
     """The whole experiment; collective. Returns the body of its report, on all ranks.
@@ -259,6 +261,7 @@ def run_interference(
     load_deck : called on all ranks
     loads : share of the interval that writing a checkpoint takes, one cadence each
     rounds, count : of each cadence, and checkpoints of a run
+    every : steps between checkpoints, instead of loads
 
     Raises
     ------
@@ -275,6 +278,8 @@ def run_interference(
         deck = load_deck()
         if count < FEWEST_CHECKPOINTS:
             raise InputError(f"--checkpoints {count}: must be at least {FEWEST_CHECKPOINTS}")
+        if every and every < FEWEST_STEPS:
+            raise InputError(f"--every {every}: must be at least {FEWEST_STEPS}")
         for load in loads:
             if not 0.0 < load <= 10.0:
                 raise InputError(f"--load {load:g}: must be above 0 and at most 10")
@@ -282,8 +287,8 @@ def run_interference(
     with removed(folder, meeting, keep):
         experiment = Interference(meeting, deck, folder, tell)
         tell(f"{directory}: runs of a deck with and without checkpoints, {rounds} rounds of 6 runs "
-             f"for each of {len(loads)} loads")
-        cadences = experiment.trial(loads, count)
+             f"for each of {1 if every else len(loads)} loads")
+        cadences = experiment.trial(loads, every, count)
         nbytes = experiment.checkpoint_bytes
         meeting.on_root(lambda: check_space(directory, nbytes * count, min_free))
         tell(f"  at most {nbytes * count / 2**20:.0f} MiB at a time; a step takes "

@@ -16,6 +16,7 @@ from mpi4py import MPI
 from mdapp.parallel.agree import agree
 from mdapp.storage.files import REAL
 from mdapp.stress.bulk import RANDOM, Easy, Hard, Layout, RandomRead, Read, Write
+from mdapp.stress.checkpoints import NUMBER, OnCheckpoints, ReadCheckpoints, WriteCheckpoints
 from mdapp.stress.decode import Known
 from mdapp.stress.evidence import Evidence
 from mdapp.stress.folder import IN_MEMORY, WorkFolder
@@ -25,9 +26,11 @@ from mdapp.stress.metadata import Create, Delete, OnFiles, ReadSmall, Stat, Tree
 from mdapp.stress.phase import Phase, Work, measure
 from mdapp.stress.plan import NEEDS, POSIX, Plan
 from mdapp.stress.scan import expected_matches, scan
+from mdapp.stress.states import layouts
 
 SINGLE_NODE = "single-node"
 MARK = "mark"
+CHECKPOINTS = ("ckpt-write", "ckpt-read")
 BULK = ("easy-write", "hard-write", "easy-read", "hard-read")
 TICK_S = 0.02                   # times of files come from a clock that ticks every 1 to 10 ms
 Hook = Callable[[str], None]
@@ -73,11 +76,43 @@ class Pass:
             self.before(name)
             if name == MARK:
                 self._set_mark()
-            else:
+            elif name not in CHECKPOINTS:
                 yield self._noted(name, POSIX)
         for api in self.plan.apis:
             if api != POSIX:
                 yield from self._again(api)
+        if "ckpt-write" in self.plan.phases:
+            yield from self._checkpoints()
+
+    def _checkpoints(self) -> Iterator[Phase]:
+        """Real checkpoints in each layout, and the smallest ones there can be."""
+        comm, ranks = self.meeting.comm, self.meeting.size
+        self.remove()
+        for layout, options in layouts().items():
+            place = self.folder.path / layout
+            self.meeting.on_root(lambda place=place: REAL.mkdir(place))  # type: ignore[misc]
+            natoms = ranks * self.plan.atoms
+            self.before(f"ckpt-write [{layout}]")
+            work: OnCheckpoints = WriteCheckpoints(comm, place, layout, natoms, options)
+            yield self._of_checkpoints(work)
+            if "ckpt-read" in self.plan.phases and not self.phases[-1].errors:
+                for number in sorted({ranks, -(-ranks // 2)}, reverse=True):
+                    self.before(f"ckpt-read [{layout}]")
+                    yield self._of_checkpoints(
+                        ReadCheckpoints(comm, place, layout, natoms, number))
+            small = WriteCheckpoints(comm, place / "small", layout, ranks, options, True)
+            yield self._of_checkpoints(small)
+            self.remove()
+
+    def _of_checkpoints(self, work: OnCheckpoints) -> Phase:
+        evidence = None
+        if isinstance(work, ReadCheckpoints):
+            evidence = Evidence(self.meeting, self.folder.kind, work.paths())
+        phase = measure(self.meeting, work, NUMBER, None)
+        if evidence is not None:
+            evidence.judge(phase)
+        self.phases.append(self._flagged(phase))
+        return phase
 
     def _again(self, api: str) -> Iterator[Phase]:
         """The phases on large files, through another API, without the data of the last one."""

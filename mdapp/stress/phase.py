@@ -48,7 +48,7 @@ class Work:
 
     name = twin = api = durable = ""
     writes = False
-    per_step = 1
+    per_step: float = 1
     unit = "items"
     collective = False          # the operations are collective
     ends_together = False       # end and abandon are
@@ -105,10 +105,10 @@ class Phase:
     twin: str
     api: str
     unit: str
-    per_step: int
+    per_step: float
     durable: str
     count: int = 0
-    total: int = 0
+    total: float = 0
     seconds: float = 0.0
     deadline_counts: tuple[float, float, float] = (0, 0, 0)
     deadline_rate: float = 0.0

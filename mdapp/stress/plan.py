@@ -15,17 +15,19 @@ from typing import Any
 
 from mdapp.errors import InputError
 from mdapp.stress.bulk import RECORD, TRANSFER
+from mdapp.stress.checkpoints import BYTES_PER_ATOM, NUMBER
 
 GIB = 1 << 30
 EASY_SHARE, HARD_SHARE, SMALL_SHARE = 0.5, 0.3, 0.1
 INODE_BYTES, SMALL_FILE_BYTES = 512, 8192
 DEADLINE_OF_FULL = 300.0
 MIN_FREE = 0.2
+MOST_ATOMS = 4_000_000          # of a rank, in a checkpoint
 
 PHASES = (
     "easy-write", "meta-easy-create", "mark", "hard-write", "meta-hard-create", "scan",
     "easy-read", "meta-easy-stat", "hard-read", "meta-hard-stat", "meta-easy-delete",
-    "meta-hard-read", "meta-hard-delete", "random-read",
+    "meta-hard-read", "meta-hard-delete", "random-read", "ckpt-write", "ckpt-read",
 )  # fmt: skip
 POSIX = "posix"
 APIS = (POSIX, "h5py", "mpio-independent", "mpio-collective")
@@ -72,6 +74,7 @@ class Plan:
     deadline_s, repeats : see Profile
     max_bytes : on the file system at any time
     easy_transfers, records, easy_files, hard_files : most operations of each rank
+    atoms : of a checkpoint, each rank
     phases, apis : which; those of posix come first, in the order of IO500
     min_free : share of the file system that stays free
     """
@@ -84,6 +87,7 @@ class Plan:
     records: int
     easy_files: int
     hard_files: int
+    atoms: int
     phases: tuple[str, ...]
     apis: tuple[str, ...]
     min_free: float
@@ -101,8 +105,9 @@ class Plan:
     def bytes(self) -> int:
         """Most bytes of data on the file system at one time."""
         here = self.phases
-        return self.ranks * (
-            self.easy_transfers * TRANSFER * ("easy-write" in here)
+        checkpoints = self.atoms * BYTES_PER_ATOM * NUMBER * ("ckpt-write" in here)
+        return self.ranks * max(
+            checkpoints, self.easy_transfers * TRANSFER * ("easy-write" in here)
             + self.records * RECORD * ("hard-write" in here)
             + self.easy_files * INODE_BYTES * ("meta-easy-create" in here)
             + self.hard_files * SMALL_FILE_BYTES * ("meta-hard-create" in here))
@@ -159,6 +164,7 @@ def make_plan(
         int(EASY_SHARE * each / TRANSFER), int(HARD_SHARE * each / RECORD),
         max(min(most, int(SMALL_SHARE / 2 * each / INODE_BYTES)), 1),
         max(min(most, int(SMALL_SHARE * each / SMALL_FILE_BYTES)), 1),
+        min(MOST_ATOMS, int(EASY_SHARE * each / (NUMBER + 1) / BYTES_PER_ATOM)),
         chosen, tuple(a for a in APIS if a in wanted), min_free, ranks,
     )  # fmt: skip
 
@@ -167,6 +173,7 @@ def make_plan(
 NEEDS = {
     "easy-read": ("easy-write",), "random-read": ("easy-write",), "hard-read": ("hard-write",),
     "scan": ("easy-write", "meta-easy-create", "mark", "hard-write", "meta-hard-create"),
+    "ckpt-read": ("ckpt-write",),
     **{f"meta-easy-{verb}": ("meta-easy-create",) for verb in ("stat", "delete")},
     **{f"meta-hard-{verb}": ("meta-hard-create",) for verb in ("stat", "read", "delete")},
 }  # fmt: skip

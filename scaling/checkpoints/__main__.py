@@ -32,9 +32,9 @@ from mdapp.errors import InputError
 from mdapp.parallel.launcher import mpirun_command, mpirun_environment, read_launch
 from mdapp.perf.environment import read_environment
 from mdapp.perf.statistics import spread
+from mdapp.stress.states import layouts
 from scaling.checkpoints.bench import Bench
 from scaling.checkpoints.overlap import eta, measure_overlap
-from scaling.checkpoints.plain import layouts
 from scaling.checkpoints.reads_writes import measure_reads, measure_writes
 
 SCHEMA, VERSION = "mdapp.checkpoints", 2

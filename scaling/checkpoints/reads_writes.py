@@ -13,16 +13,13 @@ from mdapp.storage.files import raw
 from mdapp.storage.names import step_name
 from mdapp.storage.state import State
 from mdapp.storage.store import CheckpointStore
+from mdapp.stress.states import forget_files, layouts, random_state, slabs
 from scaling.checkpoints.bench import Bench
 from scaling.checkpoints.plain import (
     drop,
-    forget,
-    layouts,
     on_first,
     open_store,
-    random_state,
     read_plainly,
-    slabs,
     write_plainly,
 )
 
@@ -87,12 +84,12 @@ def measure_reads(bench: Bench) -> None:
 
     def restart(name: str, axis: int, label: str) -> None:
         store = stores[name]
-        on_first(comm, forget, store.directory)
+        on_first(comm, forget_files, store.directory)
         owner = slabs(axis, comm.size)
         bench.timed(f"read {name}{label}", lambda: store.restore(None, owner))
 
     def read_plain() -> None:
-        on_first(comm, forget, plain)
+        on_first(comm, forget_files, plain)
         bench.timed("read plain", lambda: on_first(comm, read_plainly, plain, size))
 
     work: dict[str, Callable[[], None]] = {

@@ -32,7 +32,7 @@ def test_the_page_shows_every_phase_and_plot(
     body = json.loads((reported / "report.json").read_text())
     assert (body["schema"], body["version"]) == ("mdapp.stress", 1)
     names = [p["name"] for p in body["phases"]]
-    assert names[:13] == [p for p in PHASES if p != "mark"]
+    assert names[:13] == [p for p in PHASES if p != "mark"][:13]
     seen = page(reported / "report.html", DESKTOP, False)
     assert seen.errors == [] and seen.requests == [] and seen.overflow <= 0
     for words in (*names, "IO500-shaped figure", "not an IO500", "pattern and check", "GiB/s"):

@@ -61,7 +61,7 @@ def test_checkpoints_do_not_change_physics_and_all_of_them_verify(
         keys = {**keys, "engine": "pwrite"}         # MPI-IO cannot write beside a run
     more = [x for k, v in keys.items() for x in ("--set", f"checkpoint.{k}={v}")]
     end = mpirun(ranks, ["-m", "mdapp", "stress", "interfere", "deck.toml", "--dir", "d", "--out",
-                         "out", "--rounds", "1", "--min-free", "0", "--load", "10", *more])
+                         "out", "--rounds", "1", "--min-free", "0", "--every", "5", *more])
     assert end.code == 0, end.stdout + end.stderr
     body = json.loads((tmp_path / "out" / "report.json").read_text())
     (one,) = body["interference"]["cadences"]
