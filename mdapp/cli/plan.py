@@ -51,6 +51,7 @@ def plan(
         Path | None, typer.Option("--json", metavar="FILE", help="A copy of the JSON.")] = None,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="The verdicts as JUnit.")] = None,
+    png: Annotated[bool, typer.Option("--png", help="The pictures as files too.")] = False,
 ) -> int:
     """Predict a large run, with a band, what limits it, and every assumption.
 
@@ -72,4 +73,5 @@ def plan(
     request = Request(atoms, potential, integers("--ranks", ranks), density, skin, timestep, steps,
                       imbalance, machine, tuple(sources or ()), pingpong, asynchronous,
                       layout_check, out)
-    return tell(make_plan(request), out, {"html": html, "json": json_target, "junit": junit})
+    copies = {"html": html, "json": json_target, "junit": junit}
+    return tell(make_plan(request), out, copies, png)

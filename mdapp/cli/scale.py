@@ -102,6 +102,7 @@ def scale(
         Path | None, typer.Option("--json", metavar="FILE", help="A copy of the JSON.")] = None,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="The verdicts as JUnit.")] = None,
+    png: Annotated[bool, typer.Option("--png", help="The pictures as files too.")] = False,
     number: Annotated[int, typer.Option("--round", hidden=True)] = 1,
     place: Annotated[int, typer.Option("--place", hidden=True)] = 0,
     answer: Annotated[Path | None, typer.Option("--answer", hidden=True)] = None,
@@ -129,7 +130,7 @@ def scale(
     if collected is not None:
         if study:
             raise InputError(f"--collect {collected}: reads what is there, and runs no {study}")
-        return show(collected, copies, against)
+        return show(collected, copies, against, png)
     check_study(study, path)
     assert path is not None
     if study == "point":
@@ -160,7 +161,7 @@ def scale(
               f"from there, and `mdapp scale --collect {request.folder}` shows what there is",
               file=sys.stderr, flush=True)
         raise
-    return show(request.folder, copies, against)
+    return show(request.folder, copies, against, png)
 
 
 def check_study(study: str, path: Path | None) -> None:
@@ -185,7 +186,8 @@ def default_folder(path: Path) -> Path:
     return run_folder(path).with_suffix(".scale")
 
 
-def show(folder: Path, copies: dict[str, Path | None], against: tuple[Path | None, str]) -> int:
+def show(folder: Path, copies: dict[str, Path | None], against: tuple[Path | None, str],
+         png: bool) -> int:
     """Make the report of a folder's launches, against a baseline if there is one.
 
     Returns
@@ -202,17 +204,27 @@ def show(folder: Path, copies: dict[str, Path | None], against: tuple[Path | Non
     baseline, slowdown = against
     limit, old = limit_of(slowdown), read_baseline(baseline) if baseline else {}
     checks = gate(launches, old, limit) if baseline else []
-    return tell(report_of(launches, checks), folder, copies, [write_results(launches, folder)])
+    return tell(report_of(launches, checks), folder, copies, png,
+                [write_results(launches, folder)])
 
 
-def tell(report: Report, folder: Path, copies: dict[str, Path | None],
+def tell(report: Report, folder: Path, copies: dict[str, Path | None], png: bool,
          others: list[Path] | None = None) -> int:
-    """Write a report into a folder and print it; returns the exit code."""
+    """Write a report into a folder, with `png` its pictures too, and print it.
+
+    Returns
+    -------
+    int
+        The exit code: 1 if a verdict is FAIL.
+    """
+    from mdapp.report import figures
     from mdapp.report.text import text
-    from mdapp.report.write import write
+    from mdapp.report.write import write, write_bytes
 
     stream = text_stream(None)
     written = [*(others or ()), *write(report, folder, **copies)]
+    if png:
+        written += [write_bytes(folder / f"{p.name}.png", figures.png(p)) for p in report.plots()]
     print(text(report), file=stream)
     print(f"page: {folder / 'report.html'}   (and {', '.join(sorted(p.name for p in written))})",
           file=stream)

@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mdapp.report.document import Block, Column, Note, Plot, Report, Section, Table
-from mdapp.report.figures import BLUE, MARKERS, MUTED, PALETTE
+from mdapp.report.figures import BLUE, MARKERS, MUTED
 from scaling.model.assumptions import inputs_table, sentences
 from scaling.model.measured import MeasuredPoint
 from scaling.model.plan import Planned, System
 from scaling.model.step_time import WORDS, Inputs, predict, sensitivity
-from scaling.studies.plots import above
+from scaling.studies.plots import COLOURS, above
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,7 +121,7 @@ def _parts(good: Sequence[Planned], ax: Axes) -> None:
     below = [0.0] * len(good)
     for k, key in enumerate(WORDS):
         values = [one.step.terms[key] / one.step.total for one in good]
-        ax.bar(names, values, bottom=below, width=0.6, color=PALETTE[k % len(PALETTE)],
+        ax.bar(names, values, bottom=below, width=0.6, color=COLOURS[k],
                edgecolor=MUTED, linewidth=0.5, hatch=("", "//", "..", "xx", "\\\\", "++", "oo")[k],
                label=key.replace("_", " "))
         below = [b + v for b, v in zip(below, values, strict=True)]

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+COLOURS = [*PALETTE, MUTED]        # of as many phases
+
+
 def whiskers(intervals: Sequence[Interval]) -> list[list[float]]:
     """Lengths below and above, as error bars take them; none where there is no interval."""
     return [[max(i.value - i.low, 0.0) if i.low == i.low else 0.0 for i in intervals],
@@ -94,7 +97,7 @@ def stacked(ax: Axes, points: Sequence[Summary]) -> None:
         values = [1e3 * (p.median_of(f"{phase}_avg") or 0.0) for p in points]
         if max(values, default=0.0) == 0.0:
             continue
-        ax.bar(names, values, bottom=below, label=phase, color=PALETTE[k % len(PALETTE)],
+        ax.bar(names, values, bottom=below, label=phase, color=COLOURS[k],
                hatch=hatches[k % len(hatches)], edgecolor=MUTED, linewidth=0.5, width=0.6)
         below = [b + v for b, v in zip(below, values, strict=True)]
     ax.set_ylabel("ms a step")
@@ -110,7 +113,7 @@ def shares(ax: Axes, points: Sequence[Summary]) -> None:
     kept = {k: [v / t for v, t in zip(vs, totals, strict=True)]
             for k, vs in parts.items() if max(vs) > 0}
     ax.stackplot(sizes, list(kept.values()), labels=list(kept),
-                 colors=[PALETTE[k % len(PALETTE)] for k in range(len(kept))],
+                 colors=COLOURS[:len(kept)],
                  edgecolor=MUTED, linewidth=0.5)
     ax.set_xscale("log")
     ax.set_xlabel("atoms a rank")

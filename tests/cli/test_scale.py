@@ -96,9 +96,10 @@ def test_the_gate_lets_a_study_pass_against_itself_and_fails_a_slower_one(study,
     folder, old = study["folder"], tmp_path / "old.json"
     body = json.loads((folder / "report.json").read_text())
     old.write_text(json.dumps(body))
-    words = scale("--collect", str(folder), "--baseline", str(old), "--junit", "gate.xml")
+    words = scale("--collect", str(folder), "--baseline", str(old), "--junit", "gate.xml", "--png")
     end = python(words)
     assert end.code == 0, end.stdout
+    assert (folder / "speedup.png").read_bytes().startswith(b"\x89PNG")
     assert "time of strong-n2048-r1-t1" in (tmp_path / "gate.xml").read_text()
     for row in body["tables"]["launches"]:
         row["s_per_step"] = {1: 1.0, 2: 1.01, 3: 0.99}[row["round"]] * 1e-7
