@@ -64,7 +64,9 @@ def test_phases_make_up_the_step(study) -> None:
     for row in study["body"]["tables"]["launches"]:
         phases = ("force", "neighbor", "halo", "integrate", "output", "checkpoint", "other")
         parts = sum(row[f"{name}_avg"] for name in phases)
-        assert parts == pytest.approx(row["s_per_step"], rel=0.02)
+        # means over ranks; the step is that of the slower, which may leave a barrier late
+        assert parts <= row["s_per_step"] * (1 + 1e-9)
+        assert row["ranks"] > 1 or parts == pytest.approx(row["s_per_step"], rel=1e-6)
         assert row["compiles_in_window"] == 0 and row["steps"] == 20 and row["warmup_steps"] == 5
 
 
