@@ -144,7 +144,8 @@ def study(potential: str, specs: list[Any], precisions: list[str], counts: tuple
 
     started = datetime.datetime.now().astimezone()
     began = time.perf_counter()
-    tasks = [(spec, p) for spec in specs for p in precisions]
+    tasks = [(spec, p) for spec in specs for p in (
+        ["double"] if spec.double else precisions if spec.function else precisions[:1])]
     answers = run_apart(make, lambda bench: bench.subject.as_json(), tasks, keep_going,
                         time_limit)
     subject = next(answers)

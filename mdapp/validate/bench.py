@@ -102,6 +102,10 @@ class Bench:
         for precision, want in product(known, Want):
             with contextlib.suppress(Fault, InputError):
                 self.evaluate(two, precision, want=want)
+                if not self.subject.serial:
+                    self.evaluate(two, precision, want=want, exact=True)
+                if "deterministic" not in self.subject.potential.known:
+                    self.evaluate(two, precision, want=want, deterministic=True)
 
     def evaluate(self, structure: Structure, precision: str = "double", *, skin: float = 0.0,
                  want: Want = Want.PER_ATOM, deterministic: bool = False, threads: int = 1,

@@ -1,9 +1,12 @@
 """`mdapp validate`: verdicts, files, exit codes, and what wrong use is told."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.cli.chromium import PHONE, Opened
 
 ROOT = Path(__file__).resolve().parents[2]
 LJ = "lj/cut:epsilon=1,sigma=1,rc=2.5"
@@ -27,6 +30,21 @@ def test_a_sound_potential_passes_and_leaves_its_files(python, tmp_path: Path) -
     assert worst.read_text().splitlines()[1].startswith("Lattice=")
     assert (tmp_path / "out" / "report.html").stat().st_size > 5000
     assert "<testsuite" in (tmp_path / "here.xml").read_text()
+
+
+def test_the_page_shows_every_check_and_picture(python, tmp_path: Path,
+                                                page: Callable[..., Opened]) -> None:
+    end = python(["-m", "mdapp", "validate", LJ, "--check", "2,5,16,17,19,26", "--precision",
+                  "double,mixed", "--html", "page.html"], timeout=120)
+    assert end.code == 0, end.stdout + end.stderr
+    for size in ((1280, 900), PHONE):
+        seen = page(tmp_path / "page.html", size)
+        assert seen.errors == [] and seen.requests == [] and seen.overflow <= 0
+        assert seen.evaluate("document.querySelectorAll('svg').length") == 4
+        assert seen.image.std() > 0.01
+        for word in ("02 forces_fd [mixed]", "XFAIL", "not there yet", "declared cutoff",
+                     "26 precision [double]", "No mandatory or consistency check failed"):
+            assert word in seen.text, word
 
 
 def mutant(name: str) -> str:

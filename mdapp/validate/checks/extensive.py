@@ -3,6 +3,10 @@
 Two pieces of crystal, 100 Angstrom apart (forty distances of neighbours, or three force ranges if
 that is more), have the sum of their energies, and the forces that each has alone. Atoms of a
 supported species beyond the force range add their own energy and change no force.
+
+Low precisions take coordinates relative to the cell or group of an atom, which far atoms may
+change: forces are then good to what other orders and lists may change as well (checks 8 and 12), of
+F_rms, and not to a fixed 1e-9.
 """
 
 from __future__ import annotations
@@ -11,10 +15,10 @@ import numpy as np
 
 from mdapp.evaluate import Structure
 from mdapp.validate.bench import Bench
-from mdapp.validate.measure import Finding, Worst, below
+from mdapp.validate.measure import Finding, Worst, below, force_norm
 
 ENERGY = {"double": 1e-9, "mixed": 1e-6, "single": 1e-4, "bf16": 1e-2}
-FORCE = {"double": 1e-12, "mixed": 1e-9, "single": 1e-5, "bf16": 1e-2}
+FORCE = {"double": 1e-12, "mixed": 1e-6, "single": 1e-5, "bf16": 1e-1}
 INERT = 5
 
 
@@ -34,7 +38,8 @@ def extensive(bench: Bench, precision: str) -> Finding:
             error_e = abs(all_.energy - one.energy - two.energy)
             apart = np.concatenate([one.forces, two.forces])
             errors = np.linalg.norm(all_.forces - apart, axis=1)
-            scale = max(1.0, float(np.linalg.norm(apart, axis=1).max()))
+            size = float(np.linalg.norm(apart, axis=1).max())
+            scale = max(1.0, size) if precision == "double" else force_norm(one.forces)
             worst_e = max(worst_e, error_e)
             worst_f = max(worst_f, float(errors.max()) / scale)
             found.natoms = max(found.natoms, len(both.x))
@@ -43,7 +48,8 @@ def extensive(bench: Bench, precision: str) -> Finding:
                 f"{errors.max():.2g}"))
     found.measures = [
         below("energy", worst_e, ENERGY[precision], bench.subject.units.energy_label),
-        below("force", worst_f, FORCE[precision], bench.force_label)]
+        below("force", worst_f, FORCE[precision],
+              bench.force_label if precision == "double" else "F_rms")]
     return found
 
 

@@ -113,14 +113,19 @@ def jump(bench: Bench, place: Callable[[float], Structure], rc: float, d: float,
 
 
 def limit(values: NDArray[np.float64]) -> float:
-    """|value| at d = 0 of a smooth function of d, from its smallest steps of half a decade.
+    """|value| at d = 0 of a function of d, from steps of half a decade.
 
-    The differences go to their limit linearly; the two shortest steps give it, and rounding, which
-    is not extrapolated away, sets what can be seen.
+    Smooth functions go to their limit linearly, and the last two decades give it. One that goes as
+    a power of d, as bond orders do, is extrapolated by Aitken's rule, if its steps shrink; that
+    moves the last value by no more than nine times its last step, so that a jump stays one.
     """
+    first, second, last = values[-5], values[-3], values[-1]
     ratio = float(APART[-3] / APART[-1])
-    first = (ratio * values[-1] - values[-3]) / (ratio - 1)
-    return float(min(abs(first), abs(values[-1])))
+    found = [abs(last), abs((ratio * last - second) / (ratio - 1))]
+    before, step = second - first, last - second
+    if before != 0 and 0 < step / before < 0.9:
+        found.append(abs(last - step * step / (step - before)))
+    return float(min(found))
 
 
 def contact(bench: Bench, place: Callable[[float], Structure], rc: float, precision: str) -> float:
