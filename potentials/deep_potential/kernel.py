@@ -23,6 +23,7 @@ from potentials.deep_potential.passes import (
     batch_pass,
 )
 from potentials.deep_potential.table import Table
+from potentials.memory import aligned, aligned_copy
 
 GRID_BITS = 38            # deterministic forces and virials are multiples of 2^-38 of their units,
 RANGE_BITS = 51           # each contribution below 2^51 multiples
@@ -161,17 +162,15 @@ class DeepPotentialKernel:
         words = max(widest, inputs) // 2 if self.form.half else 0
         return Scratch(
             np.zeros(batch, np.int64), np.zeros(ntypes, np.int64),
-            np.zeros((batch, room), np.int32), np.zeros((batch, room), np.int64),
-            np.zeros((batch, FIELDS, room)), np.zeros((batch, room), real),
-            np.zeros(room, np.int32), np.zeros((batch, 4, room), real),
-            np.zeros((batch, 4, wide)), np.zeros((panels, 4 * outputs * lanes), real),
-            np.zeros(4 * outputs * lanes, real),
-            np.zeros(inputs, real),
-            np.zeros(panels * sum(rows) * lanes, real), np.zeros((3, widest), real),
-            np.zeros(words, np.int32),
-            np.zeros(panels * lanes), np.zeros((4, wide), real), np.zeros((4, room)),
-            np.zeros(pairs, real), np.zeros(pairs * wide, real),
-            np.zeros(pairs * wide, real))
+            aligned((batch, room), np.int32), aligned((batch, room), np.int64),
+            aligned((batch, FIELDS, room), np.float64), aligned((batch, room), real),
+            aligned((room,), np.int32), aligned((batch, 4, room), real),
+            aligned((batch, 4, wide), np.float64), aligned((panels, 4 * outputs * lanes), real),
+            aligned((4 * outputs * lanes,), real), aligned((inputs,), real),
+            aligned((panels * sum(rows) * lanes,), real), aligned((3, widest), real),
+            aligned((words,), np.int32), aligned((panels * lanes,), np.float64),
+            aligned((4, wide), real), aligned((4, room), np.float64), aligned((pairs,), real),
+            aligned((pairs * wide,), real), aligned((pairs * wide,), real))
 
 
 def _environment(model: Model) -> Environment:
@@ -188,7 +187,7 @@ def _embedding(model: Model, table: Table | None, real: type, width: int) -> Emb
     if table is None:
         return Embedding(network, blocks, 0.0, 1.0, 0, np.zeros(0, real), nets)
     return Embedding(network, blocks, table.lower, 1 / table.stride, table.intervals,
-                     table.blocks(width).astype(real).ravel(), nets)
+                     aligned_copy(table.blocks(width).ravel(), real), nets)
 
 
 def _fitting(model: Model, real: type, half: bool) -> Fitting:

@@ -12,7 +12,8 @@ from potentials.base import Exchange, ForceRangeError, PairList, Result, Want
 from potentials.eam.density_pass import density_pass
 from potentials.eam.embedding import by_slots, embed
 from potentials.eam.force_pass import force_pass
-from potentials.eam.tables import Tables, aligned, room
+from potentials.eam.tables import Tables
+from potentials.memory import aligned_copy, room
 from potentials.pair.kernel import POSITION_BITS, unpack, unpack_forces
 from potentials.pair.loop import LANES, RANGE_BITS, ClusterMode
 
@@ -167,5 +168,5 @@ class Kept:
     def grow(self) -> None:
         """Make room for a quarter more pairs; contents are kept."""
         more = len(self.slopes[0]) // 4 + len(self.rows)
-        self.slopes = [aligned(np.concatenate([a, np.empty(more, a.dtype)]), self.real)
+        self.slopes = [aligned_copy(np.concatenate([a, np.empty(more, a.dtype)]), self.real)
                        for a in self.slopes]

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentials.eam.splines import cubic_spline
-
-LINE = 64
+from potentials.memory import aligned_copy
 
 
 @dataclass(frozen=True)
@@ -69,23 +68,8 @@ class Tables:
                     functions = functions[1:]
                 splines = np.stack([cubic_spline(f) for f in functions], axis=-1)
                 blocks.append(splines.reshape(nr, -1))
-        return aligned(np.concatenate(blocks), real)
+        return aligned_copy(np.concatenate(blocks), real)
 
     def embedding_rows(self) -> NDArray[np.float64]:
         """(ntypes * nrho, 4) splines of F."""
         return np.concatenate([cubic_spline(f) for f in self.embedding])
-
-
-def aligned(values: NDArray[Any], real: type) -> NDArray[Any]:
-    """A copy of another type whose data begins at a cache line."""
-    copy = room(values.size, real).reshape(values.shape)
-    copy[...] = values
-    return copy
-
-
-def room(count: int, real: type) -> NDArray[Any]:
-    """An array (count,) that begins at a cache line, with anything in it."""
-    nbytes = count * np.dtype(real).itemsize
-    memory = np.empty(nbytes + LINE, np.uint8)
-    begin = -memory.ctypes.data % LINE
-    return memory[begin:begin + nbytes].view(real)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentials.base import Exchange, ForceRangeError, PairList, Result, Want
+from potentials.memory import aligned
 from potentials.nep.harmonics import LANES, padded
 from potentials.nep.mode import BLOCK, Asked, Mode
 from potentials.nep.model import NEPModel
@@ -116,19 +117,20 @@ class NEPKernel:
         in_sums = m.nangular * harmonics
         dim, neurons = (-(-n // LANES) * LANES for n in (m.dim, m.neurons))
         return Scratch(
-            near=np.zeros((2 * t, room), np.int32), lanes=np.arange(LANES, dtype=np.float64),
-            filled=np.zeros((LANES, 2 * t), np.int64), begin=np.zeros((LANES, 2 * t + 1), np.int64),
-            partner=np.zeros((LANES, registers * LANES), np.int32),
-            kept=np.zeros((LANES, registers * FIELDS * LANES), real),
-            angular=np.zeros((LANES, registers * depth * LANES), real),
-            chebyshev=np.zeros(m.kangular * LANES, real),
-            radial_sums=np.zeros(LANES * t * m.kradial * LANES, wide),
-            sums=np.zeros(LANES * in_sums, wide), by_atom=np.zeros(in_sums * LANES, real),
-            adjoint=np.zeros(in_sums * LANES, real), descriptor=np.zeros(dim * LANES, real),
-            slope=np.zeros(dim * LANES, real), hidden=np.zeros(neurons * LANES, real),
-            beta=np.zeros(t * m.kradial * 2 * LANES, real),
-            pulled=np.zeros(harmonics * LANES, real), energy=np.zeros(LANES),
-            repulsion=np.zeros(LANES), push=np.zeros(3 * LANES), virial=np.zeros(6 * LANES))
+            near=aligned((2 * t, room), np.int32), lanes=np.arange(LANES, dtype=np.float64),
+            filled=aligned((LANES, 2 * t), np.int64), begin=aligned((LANES, 2 * t + 1), np.int64),
+            partner=aligned((LANES, registers * LANES), np.int32),
+            kept=aligned((LANES, registers * FIELDS * LANES), real),
+            angular=aligned((LANES, registers * depth * LANES), real),
+            chebyshev=aligned((m.kangular * LANES,), real),
+            radial_sums=aligned((LANES * t * m.kradial * LANES,), wide),
+            sums=aligned((LANES * in_sums,), wide), by_atom=aligned((in_sums * LANES,), real),
+            adjoint=aligned((in_sums * LANES,), real), descriptor=aligned((dim * LANES,), real),
+            slope=aligned((dim * LANES,), real), hidden=aligned((neurons * LANES,), real),
+            beta=aligned((t * m.kradial * 2 * LANES,), real),
+            pulled=aligned((harmonics * LANES,), real), energy=aligned((LANES,), np.float64),
+            repulsion=aligned((LANES,), np.float64), push=aligned((3 * LANES,), np.float64),
+            virial=aligned((6 * LANES,), np.float64))
 
 
 def _sum(shares: list[NDArray[Any]]) -> NDArray[Any]:

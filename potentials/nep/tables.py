@@ -18,6 +18,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
+from potentials.memory import aligned_copy
 from potentials.nep.harmonics import LANES, bounds, padded, weights
 from potentials.nep.invariants import CUBIC, terms
 from potentials.nep.mode import BLOCK
@@ -178,5 +179,5 @@ def _eights(w: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _flat(a: NDArray[np.float64], real: type, ndim: int = 1) -> Real:
-    contiguous: Real = np.ascontiguousarray(a, real)
-    return contiguous if ndim > 1 else contiguous.reshape(-1)
+    copy: Real = aligned_copy(a, real)
+    return copy if ndim > 1 else copy.reshape(-1)

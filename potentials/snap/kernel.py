@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentials.base import Exchange, ForceRangeError, PairList, Result, Want
+from potentials.memory import aligned
 from potentials.snap.indices import Halves
 from potentials.snap.mode import Mode, Registers
 from potentials.snap.neighborhood import FIELDS, SOURCES
@@ -17,7 +18,6 @@ from potentials.snap.products import Couplings
 GRID_BITS = 38            # deterministic forces and virials are multiples of 2^-38 of their units,
 RANGE_BITS = 51           # each contribution below 2^51 multiples
 MATRIX_BITS = 42          # elements of matrices of 2^-42 of the largest that a neighbor can add,
-LINE = 64                 # bytes of a cache line
 MOST_NEIGHBORS = 1 << 10  # and this many of them can be summed
 
 
@@ -110,14 +110,6 @@ class SNAPKernel:
             np.zeros((lanes, room), np.int32), np.zeros((lanes, c.channels + 1), np.int64),
             *(aligned((lanes * half,), np.float64) for _ in range(2)),
             *(aligned((n,), real) for n in sizes), aligned((3, lanes), real), np.zeros(lanes)])
-
-
-def aligned(shape: tuple[int, ...], real: type) -> NDArray[Any]:
-    """Zeros that begin at a cache line, so that no vector lies in two of them."""
-    nbytes = int(np.prod(shape)) * np.dtype(real).itemsize
-    room = np.zeros(nbytes + LINE, np.uint8)
-    begin = -room.ctypes.data % LINE
-    return room[begin:begin + nbytes].view(real).reshape(shape)
 
 
 def _sum(shares: list[NDArray[Any]], shape: tuple[int, int], kind: type) -> NDArray[Any]:
