@@ -63,10 +63,11 @@ def plan(
 
     Exit codes: 0 done, 1 a check of the layout failed, 2 wrong use, or nothing can be predicted.
     """  # noqa: D301 - the parser looks for a backspace character, where lines are kept as they are
-    from mdapp.cli.scale import tell
+    from mdapp.cli.scale import refuse_launcher, tell
     from scaling.model.command import Request, make_plan
     from scaling.peers.__main__ import integers
 
+    refuse_launcher("mdapp plan")
     for name, value in (("--density", density), ("--timestep", timestep)):
         if value is not None and value <= 0:
             raise InputError(f"{name} {value:g}: must be greater than 0")

@@ -135,6 +135,7 @@ def scale(
     assert path is not None
     if study == "point":
         return run_point(path, number, place, answer)
+    refuse_launcher(f"mdapp scale {study}")
     from scaling.studies.command import Request, run_study
 
     request = Request(
@@ -177,6 +178,16 @@ def check_study(study: str, path: Path | None) -> None:
     if path is None:
         what = "the file of a point" if study == "point" else "a deck or a LAMMPS script"
         raise InputError(f"mdapp scale {study}: name {what}")
+
+
+def refuse_launcher(command: str) -> None:
+    """Refuse to be several processes, each of which would do the whole."""
+    from mdapp.parallel.launcher import read_launch
+
+    launch = read_launch()
+    if launch.size > 1:
+        raise InputError(f"{command}: was started as {launch.size} processes by {launch.launcher}; "
+                         "start it alone: it starts its ranks itself")
 
 
 def default_folder(path: Path) -> Path:

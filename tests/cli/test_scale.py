@@ -169,6 +169,25 @@ def test_each_mistake_has_one_message(words, said, capsys, tmp_path, monkeypatch
     assert code == 2 and said in told and len(told.strip().splitlines()) == 1
 
 
+def test_studies_and_plans_start_their_ranks_themselves(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "0")
+    for words in (["scale", "strong", str(DECK), "--ranks", "1"],
+                  ["plan", "--atoms", "1e9", "--ranks", "64", "--potential", "lj/cut:1:1:2.5"]):
+        assert run_command(lambda words=words: invoke(words)) == 2
+        assert "was started as 2 processes by Open MPI; start it alone" in capsys.readouterr().err
+
+
+def test_one_core_has_nothing_to_scale_on(capsys, monkeypatch, tmp_path) -> None:
+    from scaling.studies import command
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "affinity", lambda: (0,))
+    assert run_command(lambda: invoke(["scale", "strong", str(DECK)])) == 2
+    assert "may use one core, on which nothing scales" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_mpirun_one_rank_goes_and_two_do_not(python, monkeypatch, tmp_path) -> None:
     from mdapp.errors import InputError
     from scaling.launch import local
