@@ -15,7 +15,10 @@ import pytest
 
 from mdapp.cli.command import run_command
 from mdapp.cli.main import invoke
+from mdapp.report.write import write
+from scaling.studies.page import report_of
 from tests.cli.chromium import PHONE, Opened
+from tests.studies import launches
 
 ROOT = Path(__file__).resolve().parents[2]
 DECK = ROOT / "examples" / "lj_melt" / "deck.toml"
@@ -121,6 +124,19 @@ def test_the_page_shows_every_row_and_picture(study, page: Callable[..., Opened]
         assert seen.image.std() > 0.01
         for word in ("Strong scaling", "Karp-Flatt", "strong-n2048-r2-t1", "95 %"):
             assert word in seen.text
+
+
+def test_the_page_of_a_saturation_study_shows_the_model(tmp_path,
+                                                        page: Callable[..., Opened]) -> None:
+    times = {n: 1e-7 * n + 1e-8 * n ** (2 / 3) + 1e-4 for n in (500, 1000, 2000, 4000, 8000, 16000)}
+    made = [x for n, t in times.items()
+            for x in launches({1: [t, 1.01 * t, 0.99 * t]}, "saturation", atoms=n)]
+    write(report_of(made), tmp_path)
+    seen = page(tmp_path / "report.html", PHONE)
+    assert seen.errors == [] and seen.requests == [] and seen.overflow <= 0
+    assert seen.evaluate("document.querySelectorAll('svg').length") == 4
+    for word in ("n_1/2", "Model of the step time", "predicted from the others"):
+        assert word in seen.text
 
 
 def test_a_stopped_study_keeps_what_it_has_and_says_how_to_go_on(tmp_path) -> None:

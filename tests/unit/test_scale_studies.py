@@ -30,34 +30,10 @@ from scaling.studies.sizes import resizer_of
 from scaling.studies.study import order_of, write_answer
 from scaling.studies.summary import Launch, half_size, karp_flatt, summaries
 from scaling.studies.windows import trial_points, window_steps, with_steps
+from tests.studies import launches, row
 
 ROOT = Path(__file__).resolve().parents[2]
 MELT = ROOT / "examples" / "lj_melt"
-
-
-def row(ranks: int, seconds: float, atoms: int = 32_000, **more: Any) -> dict[str, Any]:
-    phases = {f"{name}_{which}": seconds / 7
-              for name in ("force", "neighbor", "halo", "integrate", "output", "checkpoint",
-                           "other") for which in ("min", "avg", "max")}
-    return {
-        "atoms": atoms, "ranks": ranks, "threads": 1, "px": 1, "py": 1, "pz": ranks,
-        "potential": "lj/cut", "precision": "double", "units": "lj", "timestep": 0.005,
-        "deterministic": False, "steps": 100, "warmup_steps": 10, "setup_s": 0.1, "compile_s": 0.2,
-        "start_to_first_step_s": 1.0, "loop_s": 100 * seconds, "s_per_step": seconds,
-        "simulated_per_day": 432.0 / seconds, "atom_steps_per_s": atoms / seconds,
-        "ghost_ratio": 0.5, "ghosts_avg": atoms / 2, "imbalance": 1.02, "f_comm": 0.1,
-        "neighbor_builds": 10, "dangerous_builds": 0, "compiles_in_window": 0,
-        "bytes_per_atom": 250.0, "bytes_fixed_per_rank": 2e8, "rss_max": 3e8,
-        "foreign_share": 0.0, "clock_before": 2000.0, "clock_after": 2000.0, "state_hash": "aa",
-        **phases, **more,
-    }  # fmt: skip
-
-
-def launches(times: dict[int, Sequence[float]], study: str = "strong",
-             **more: Any) -> list[Launch]:
-    around = {"cpu": "made up", "commit": "c", "bound": True, "load": 0.0}
-    return [Launch(study, f"{study}-r{p}", "mdapp", k, 0, row(p, t, **more), around)
-            for p, ts in times.items() for k, t in enumerate(ts, 1)]
 
 
 def test_amdahls_law_gives_its_serial_share_back() -> None:
