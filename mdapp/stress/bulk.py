@@ -18,7 +18,6 @@ from mdapp.storage.files import REAL, File
 from mdapp.stress.decode import Finding, Known, decode, short_file
 from mdapp.stress.pattern import Buffer, key_of
 from mdapp.stress.phase import Work
-from mdapp.stress.system import forget
 
 TRANSFER = 2 << 20
 RECORD = 47008
@@ -138,11 +137,14 @@ class Write(Work):
         self.out.pwrite(self.buffer.data, offset)
 
     def end(self, count: int) -> None:
-        """Sync, forget, close."""
+        """Sync and close."""
         assert self.out is not None
         self.out.fsync()
-        forget(self.out.fd)
         self.out.close()
+
+    def written(self) -> list[Path]:
+        """The rank's file."""
+        return [self.layout.path(self.rank)]
 
     def abandon(self) -> None:
         """Close."""
@@ -209,10 +211,13 @@ class Read(Work):
         return found
 
     def end(self, count: int) -> None:
-        """Forget and close: a later phase shall find the file on the device again."""
+        """Close."""
         assert self.source is not None
-        forget(self.source.fd)
         self.source.close()
+
+    def written(self) -> list[Path]:
+        """The file that was read: a later phase shall find it on the device again."""
+        return self.paths()
 
     def abandon(self) -> None:
         """Close."""

@@ -27,7 +27,7 @@ from mdapp.storage.restore import Restart
 from mdapp.storage.store import CheckpointStore
 from mdapp.stress.decode import Finding
 from mdapp.stress.phase import Work
-from mdapp.stress.states import forget_files, random_state, slabs
+from mdapp.stress.states import random_state, slabs
 
 BYTES_PER_ATOM = 72
 NUMBER = 3                      # checkpoints of a phase
@@ -44,6 +44,14 @@ class OnCheckpoints(Work):
         self.comm, self.api, self.natoms = comm, layout, natoms
         self.directory = folder / "checkpoints"
         self.per_step = BYTES_PER_ATOM * natoms // comm.size
+
+    def written(self) -> list[Path]:
+        """All files, by one rank: a restart shall find them on the device."""
+        return self.files() if self.comm.rank == 0 else []
+
+    def files(self) -> list[Path]:
+        """What lies in the folder."""
+        return [p for p in self.directory.rglob("*") if p.is_file()]
 
     def acted(self, act: Callable[[], Any]) -> Any:
         """Do it; an error of the storage is one that a phase can note."""
@@ -92,10 +100,8 @@ class WriteCheckpoints(OnCheckpoints):
         self.own_s += outcome.metrics["crc_s"]["mean"]
 
     def end(self, count: int) -> None:
-        """Give up the folder; restarts shall find the files on the device."""
+        """Give up the folder."""
         self.abandon()
-        if self.comm.rank == 0:
-            forget_files(self.directory)
 
     def abandon(self) -> None:
         """Give up the folder."""
@@ -117,9 +123,7 @@ class ReadCheckpoints(OnCheckpoints):
 
     def paths(self) -> list[Path]:
         """All files, looked at by one rank."""
-        if self.comm.rank != 0:
-            return []
-        return [p for p in self.directory.rglob("*") if p.is_file()]
+        return self.written()
 
     def step(self, i: int) -> None:
         """One restart."""
@@ -129,10 +133,8 @@ class ReadCheckpoints(OnCheckpoints):
             self.acted(lambda: restart.run(path, slabs(0, self.ranks)))
 
     def end(self, count: int) -> None:
-        """Free the part; restarts on other ranks shall find the files on the device."""
+        """Free the part."""
         self.abandon()
-        if self.comm.rank == 0:
-            forget_files(self.directory)
 
     def abandon(self) -> None:
         """Free the part."""

@@ -29,7 +29,6 @@ from mdapp.storage.engines import ROMIO_HINTS, leave_open
 from mdapp.storage.files import REAL
 from mdapp.stress.bulk import TRANSFER, Easy, Layout, Read, Write
 from mdapp.stress.decode import Known
-from mdapp.stress.system import forget
 
 SERIAL, INDEPENDENT, COLLECTIVE = "h5py", "mpio-independent", "mpio-collective"
 APIS = (SERIAL, INDEPENDENT, COLLECTIVE)
@@ -165,14 +164,13 @@ class H5Write(Write):
             self.door.write(self.buffer.data, offset)
 
     def end(self, count: int) -> None:
-        """Sync, close, sync once more, forget."""
+        """Sync, close, sync once more."""
         assert self.door is not None
         with named(self.file_path):
             self.door.sync()
             self.door.close()
         with REAL.open(self.file_path, os.O_RDWR) as file:
             file.fsync()
-            forget(file.fd)
 
     def abandon(self) -> None:
         """Leave it open for ever: HDF5 1.10 takes the process down at a close that fails."""
@@ -206,12 +204,10 @@ class H5Read(Read):
         return self.nbytes
 
     def end(self, count: int) -> None:
-        """Close and forget."""
+        """Close."""
         assert self.door is not None
         with named(self.file_path):
             self.door.close()
-        with REAL.open(self.file_path) as file:
-            forget(file.fd)
 
     def abandon(self) -> None:
         """Close."""

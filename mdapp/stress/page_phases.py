@@ -70,25 +70,36 @@ def phase_table(rows: Sequence[Mapping[str, Any]], prefix: str) -> Table:
 def phase_plots(phases: Sequence[Phase], prefix: str) -> list[Block]:
     """Latencies, rates over time, stragglers; each with its numbers."""
     blocks: list[Block] = []
-    bulk = [p for p in phases if p["unit"] == "B" and p["total"] and p["pass"] == 0]
-    small = [p for p in phases if p["unit"] != "B" and p["total"] and p["pass"] == 0]
-    for name, chosen, what in (("bulk", bulk, "transfers"), ("meta", small, "metadata operations")):
+    for name, what in (("posix", "transfers through POSIX"), ("meta", "metadata operations"),
+                       ("hdf5", "transfers through HDF5")):
+        chosen = [p for p in phases if p["total"] and p["pass"] == 0 and family_of(p) == name]
         if not chosen:
             continue
         table = latency_table(chosen, f"{prefix}latency-{name}")
         blocks += [Plot(f"{prefix}cdf-{name}", cdf(chosen),
                         f"Latency of {what}: share of them that were done in so long, first pass.",
                         table.name), table]
-    if bulk:
-        table = timeline_table(bulk, f"{prefix}timeline")
-        blocks += [Plot(f"{prefix}over-time", over_time(bulk),
-                        "Bandwidth over the time of the phase, all ranks; what a write shows last "
-                        "is the sync.", table.name), table]
+        if name != "meta":
+            table = timeline_table(chosen, f"{prefix}timeline-{name}")
+            blocks += [Plot(f"{prefix}over-time-{name}", over_time(chosen),
+                            f"Bandwidth of {what} over the time of the phase, all ranks; what a "
+                            "write shows last is the sync.", table.name), table]
+    done = [p for p in phases if p["total"] and p["pass"] == 0]
+    if done:
         table = rank_table(phases, f"{prefix}ranks")
-        blocks += [Plot(f"{prefix}stragglers", stragglers(phases),
+        blocks += [Plot(f"{prefix}stragglers", stragglers(done),
                         "Time of each rank over the phase's: a straggler stands at 1 alone.",
-                        table.name), table]
+                        table.name, (6.4, 1.2 + 0.24 * len(done))), table]
     return blocks
+
+
+def family_of(phase: Phase) -> str:
+    """Which picture a phase belongs to; empty for checkpoints, which are too few for one."""
+    if str(phase["name"]).startswith("ckpt"):
+        return ""
+    if not phase["api"]:
+        return "meta"
+    return "posix" if phase["api"] == "posix" else "hdf5"
 
 
 def cdf(phases: Sequence[Phase]) -> Callable[[Axes], None]:
@@ -120,15 +131,14 @@ def over_time(phases: Sequence[Phase]) -> Callable[[Axes], None]:
 
 def stragglers(phases: Sequence[Phase]) -> Callable[[Axes], None]:
     """Each rank's time in each phase."""
-    chosen = [p for p in phases if p["total"] and p["pass"] == 0]
-
     def draw(axes: Axes) -> None:
         from mdapp.report.figures import BLUE
 
-        for k, phase in enumerate(chosen):
+        for k, phase in enumerate(phases):
             share = np.array(phase["rank_seconds"]) / phase["seconds"]
             axes.plot(share, np.full(len(share), k), linestyle="", marker="o", color=BLUE)
-        axes.set_yticks(range(len(chosen)), [title_of(p) for p in chosen])
+        axes.set_yticks(range(len(phases)), [title_of(p) for p in phases],
+                       fontsize="small")
         axes.set(xlabel="time of a rank over the phase's", xlim=(0, 1.05))
         axes.invert_yaxis()
 

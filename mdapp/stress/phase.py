@@ -15,6 +15,7 @@ import errno
 import os
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from mdapp.stress.decode import MOST_FINDINGS, Finding, name_swaps
 from mdapp.stress.meeting import Meeting
+from mdapp.stress.system import forget
 
 LOWEST, PER_DECADE, DECADES = 1e-7, 60, 10      # bins of latency: 4 % wide, 0.1 us to 1000 s
 SLICES = 60                                     # of a phase's time, for the rate over time
@@ -70,6 +72,10 @@ class Work:
 
     def abandon(self) -> None:
         """Close after a failure; may be called at any time."""
+
+    def written(self) -> list[Path]:
+        """Files that the kernel is asked to forget behind the window, for whoever reads next."""
+        return []
 
     def paths(self) -> list[Path]:
         """Files that will be read, for evidence of caches."""
@@ -232,6 +238,10 @@ class _Run:
         if lost or self.error is not None:
             work.abandon()
         self.took = time.perf_counter() - self.began
+        meeting.barrier()
+        for path in work.written():
+            with suppress(OSError):         # its absence is for the next phase to tell
+                forget(path)
         meeting.barrier()
 
     def _try(self, function: Any) -> None:

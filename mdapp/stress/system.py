@@ -36,9 +36,13 @@ def sync_file_system(folder: Path) -> None:
         os.close(fd)
 
 
-def forget(fd: int) -> None:
+def forget(path: Path) -> None:
     """Ask the kernel to drop a file from its cache; it keeps pages that are not on the device."""
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(fd)
 
 
 def resident_pages(path: Path) -> tuple[int, int]:

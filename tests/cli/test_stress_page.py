@@ -38,7 +38,7 @@ def test_the_page_shows_every_phase_and_plot(
     for words in (*names, "IO500-shaped figure", "not an IO500", "pattern and check", "GiB/s"):
         assert words in seen.text or words == "not an IO500", words
     plots = seen.evaluate("document.querySelectorAll('figure svg').length")
-    assert plots == 4
+    assert plots == 6
     assert seen.text.index("Validity") < seen.text.index("Phases")
     assert seen.image.std() > 0.05
     assert not re.search(r'(src|href)="(?!#|data:)', (reported / "report.html").read_text())

@@ -185,7 +185,7 @@ def test_a_refused_call_makes_the_phase_invalid_and_the_run_goes_on(
 
 def test_memory_is_seen_in_the_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ST5: without asking the kernel to forget, a file that was just written is in memory."""
-    monkeypatch.setattr("mdapp.stress.bulk.forget", lambda fd: None)
+    monkeypatch.setattr("mdapp.stress.phase.forget", lambda path: None)
     session = run(tmp_path, phases=("easy-read",))
     read = session.phases[-1]
     assert "cached" in read.flags and read.evidence["resident"] > 0.9
@@ -345,7 +345,7 @@ def started(command: list[str], directory: Path) -> subprocess.Popen[str]:
     """The command in a session of its own, once it has begun to write."""
     # Open MPI kills ranks a second after their SIGTERM, which can be short on a busy machine.
     env = {**mpirun_environment(), "PYTHONPATH": str(ROOT),
-           "OMPI_MCA_odls_base_sigkill_timeout": "10"}
+           "OMPI_MCA_odls_base_sigkill_timeout": "3"}
     process = subprocess.Popen(command, env=env, cwd=directory.parent, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                start_new_session=True)
