@@ -26,7 +26,7 @@ from mdapp.errors import InputError
 from mdapp.evaluate import Structure, single_point
 from mdapp.model.elements import nearest
 from mdapp.structures.ase_io import box_of
-from potentials.base import Kernel, Potential
+from potentials.base import Kernel, Potential, precisions_of
 from potentials.registry import PotentialError
 from potentials.shorthand import PotentialSpec, read_potential, style_keys
 
@@ -165,8 +165,8 @@ class Calculator(base.Calculator):  # type: ignore[misc]
             raise InputError(f"species = {list(self.species)}: {self.potential.style} was made for "
                              f"{ntypes} types; name each of them")
         if self.precision not in self.potential.precisions:
-            raise InputError(f"precision = {self.precision!r}: {self.potential.style} can do "
-                             f"{', '.join(self.potential.precisions)}")
+            raise InputError(f"precision = {self.precision!r}: "
+                             f"{precisions_of(self.potential, self.precision)}")
         if needs_charges(self.potential):
             self.ignored_changes.discard("initial_charges")
         self._kernel = self.potential.compiled(self.precision, self.deterministic)
