@@ -22,11 +22,10 @@ MOST_WARM_UP, LONGEST_WARM_UP_S = 100, 10.0
 
 
 def trial_points(points: Sequence[Point]) -> list[Point]:
-    """Points to try: of a strong or weak study the fastest, of a saturation study each."""
-    if points[0].study == "saturation":
-        tried = list(points)
-    else:
-        tried = [max(points, key=lambda p: (p.study == "strong") * p.cores)]
+    """Points to try: of a strong or weak study those on fewest and most cores, else each."""
+    tried = sorted(points, key=lambda p: p.cores)
+    if points[0].study != "saturation":
+        tried = list({p.name: p for p in (tried[0], tried[-1])}.values())
     warmup, steps = TRIAL
     return [p.model_copy(update={"name": f"trial-{p.name}", "warmup": warmup, "steps": steps})
             for p in tried]

@@ -271,9 +271,11 @@ def test_windows_last_two_seconds_and_hold_three_builds() -> None:
     assert window_steps({"s_per_step": 1.0, "neighbor_builds": 1, "steps": 40}) == 120
     assert window_steps({"s_per_step": 1.0, "neighbor_builds": 0, "steps": 40}) == 40
     points = points_of("strong", case(), [1, 2], [], [], 2)
-    (trial,) = trial_points(points)
-    assert trial.ranks == 2
-    trials = {trial.name: {"s_per_step": 2e-3, "neighbor_builds": 4, "steps": 40}}
+    one, two = trial_points(points)
+    assert (one.ranks, two.ranks) == (1, 2)
+    assert len(trial_points(points[:1])) == 1
+    trials = {trial.name: {"s_per_step": t, "neighbor_builds": 4, "steps": 40}
+              for trial, t in ((one, 4e-3), (two, 2e-3))}
     chosen = with_steps(points, trials, 0, None)
     assert {(p.steps, p.warmup) for p in chosen} == {(1000, 100)}
 
