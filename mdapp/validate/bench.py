@@ -75,7 +75,6 @@ class Bench:
     references: tuple[Path, ...] = ()
     deterministic: bool = False
     patience: float = 20.0
-    notes: list[str] = field(default_factory=list)
     _kernels: dict[tuple[str, bool], Kernel] = field(default_factory=dict)
     _cache: dict[Any, Any] = field(default_factory=dict)
 

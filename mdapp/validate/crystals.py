@@ -3,7 +3,8 @@
 A suite with fixed lattice constants would test an unusual potential where it is never used. So
 four crystals are stretched to where the energy of an atom has a minimum, and the deepest one is
 taken. A potential that only repels, or only attracts, has none: it gets a close packing with
-neighbours at half its cutoff.
+neighbours at about half its cutoff, but at no distance of which a multiple is the cutoff: where an
+image lies exactly on it, rounding decides whether it acts.
 
 Fitted models have minima where they have never seen data. Where the deck has a crystal, the minimum
 next to that is taken; else distances of elements are looked for around their covalent radii, and
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mdapp.validate.bench import Bench
 
 STEP = 0.95
+UNBOUND = 0.4713                                     # of the cutoff
 WALL = 10.0                                          # times the scan's spread: it ends here
 SHORTEST = 0.12                                      # of the cutoff: where stretching ends
 SHEAR = np.array([[1.0, 0.0, 0.0], [0.11, 1.0, 0.0], [-0.07, 0.13, 1.0]])
@@ -69,9 +71,7 @@ def find_crystal(bench: Bench) -> Crystal:
     found = [c for style in ("fcc", "bcc", "diamond", "sc")
              if (c := minimum(bench, style, reach, usual)) is not None]
     if not found:
-        bench.notes.append("no crystal has an energy minimum: neighbours are put at half the "
-                           "cutoff")
-        return Crystal("fcc", 0.5 * reach, 0.0)
+        return Crystal("fcc", UNBOUND * reach, 0.0)
     if usual and bench.subject.learned:
         return min(found, key=lambda c: abs(np.log(c.distance / usual)))
     return min(found, key=lambda c: c.energy)

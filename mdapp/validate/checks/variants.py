@@ -32,7 +32,7 @@ def variants(bench: Bench, precision: str) -> Finding:
     """See the head of the module."""
     found = Finding()
     worst: dict[str, tuple[float, float]] = {}
-    coarse = 0.0
+    coarse = coarse_e = 0.0
     for kind in bench.kinds():
         s = bench.bulk(kind)
         found.natoms = max(found.natoms, len(s.x))
@@ -44,19 +44,22 @@ def variants(bench: Bench, precision: str) -> Finding:
             worst[name] = max(before[0], error_e), max(before[1], largest(errors))
             if name == INTEGERS:
                 grain = getattr(bench.kernel(precision, True), "quantum", 0.0)
+                coarse_e = max(coarse_e, GRAINS * grain)
                 coarse = max(coarse, GRAINS * grain / force_norm(reference.forces))
             found.note_worst(largest(errors), Worst(
                 s, int(errors.argmax()), f"{name}: force differs by {largest(errors):.2g}"))
     for name, (error_e, error_f) in worst.items():
-        least = coarse if name == INTEGERS else 0.0
+        least, least_e = (coarse, coarse_e) if name == INTEGERS else (0.0, 0.0)
         found.measures += [
-            below(f"{name}: energy per atom", error_e, ENERGY[precision],
+            below(f"{name}: energy per atom", error_e, max(ENERGY[precision], least_e),
                   bench.subject.units.energy_label),
             below(f"{name}: forces", error_f, max(FORCE[precision], least), "F_rms",
                   relative=True)]
-    if isinstance(bench.subject.potential, PairPotential) and bench.subject.charges is None:
+    potential = bench.subject.potential
+    if (isinstance(potential, PairPotential) and potential.shifts
+            and bench.subject.charges is None):
         found.measures.append(below(
-            "pair energies in NumPy", by_formula(bench, bench.subject.potential, precision),
+            "pair energies in NumPy", by_formula(bench, potential, precision),
             FORCE[precision], "of the largest", relative=True))
     found.measures.append(shown("ways", len(worst)))
     return found
@@ -136,11 +139,12 @@ def by_formula(bench: Bench, potential: PairPotential, precision: str) -> float:
         rc = potential.rc[a, b]
         if not rc > 0:
             continue
-        r = np.linspace(0.35, 0.999, DISTANCES) * rc
+        last = potential.rin[a, b] / rc if hasattr(potential, "rin") else 1.0   # of a switch
+        near = min(0.85 * bench.crystal.distance, 0.5 * last * rc)
+        r = np.linspace(near, 0.999 * last * rc, DISTANCES)
         exact = np.array([potential.energy(np.full_like(potential.rc, d))[a, b] for d in r])
         exact = exact - potential.offset()[a, b]
         got = np.array([bench.evaluate(bench.free([[0, 0, 0], [d, 0, 0]], np.array([a, b])),
                                        precision).energy for d in r])
-        size = np.maximum(np.abs(exact), np.abs(exact).max() * 1e-3)
-        errors.append(float((np.abs(got - exact) / size).max()))
+        errors.append(float(np.abs(got - exact).max() / np.abs(exact).max()))
     return max(errors)
