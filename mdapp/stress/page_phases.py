@@ -16,13 +16,14 @@ GIB, KILO = float(1 << 30), 1000.0
 Phase = Mapping[str, Any]
 
 COLUMNS = [
-    Column("phase"), Column("twin", "IO500 twin"), Column("valid"),
-    Column("rate", form=".4g"), Column("unit"), Column("least", form=".4g"),
-    Column("most", form=".4g"), Column("own", "pattern and check", "%", ".2g"),
+    Column("phase"), Column("valid"), Column("rate", form=".4g"), Column("unit"), Column("flags"),
+    Column("own", "pattern and check", "%", ".2g"),
     Column("without", "rate without them", form=".4g"), Column("seconds", "time", "s", ".3g"),
     Column("count", "K", "per rank", ".9g"), Column("p50", "latency p50", "ms", ".3g"),
     Column("p95", "p95", "ms", ".3g"), Column("p99", "p99", "ms", ".3g"),
-    Column("max", "max", "ms", ".3g"), Column("durable", "ends with"), Column("flags"),
+    Column("max", "max", "ms", ".3g"), Column("least", "least rate", form=".4g"),
+    Column("most", "most", form=".4g"), Column("durable", "ends with"),
+    Column("twin", "IO500 twin"),
 ]  # fmt: skip
 
 
