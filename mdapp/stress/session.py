@@ -20,14 +20,15 @@ from typing import Any
 
 from mpi4py import MPI
 
-from mdapp.stress.figure import Figure, apply_rules, figure_of
+from mdapp.stress.figure import FULL, Figure, apply_rules, figure_of
 from mdapp.stress.fio import check_fio, compare
 from mdapp.stress.folder import WorkFolder, open_folder
 from mdapp.stress.meeting import Meeting
 from mdapp.stress.passes import Hook, Pass
 from mdapp.stress.pattern import compile_pattern
 from mdapp.stress.phase import Phase
-from mdapp.stress.plan import PROFILES, Plan, make_plan
+from mdapp.stress.plan import DEADLINE_OF_FULL, PROFILES, Plan, make_plan
+from mdapp.stress.probe import check_caps
 
 CORRUPTED, ACCESS, INVALID = 1, 4, 8
 Tell = Callable[[str], None]
@@ -108,6 +109,8 @@ def run_profile(
         session = Session(plan, folder, meeting)
         tell(f"{directory}: {plan.sentence()}")
         compile_pattern()
+        if plan.profile == FULL and plan.deadline_s == DEADLINE_OF_FULL:
+            check_caps(meeting, folder, plan, tell)
         for number in range(plan.repeats):
             one = Pass(meeting, folder, plan, before)
             session.passes.append(one.phases)

@@ -22,11 +22,13 @@ from mdapp.errors import InputError
 from mdapp.parallel.launcher import mpirun_environment
 from mdapp.stress import folder as folders
 from mdapp.stress.bulk import RECORD
+from mdapp.stress.figure import TIMED, figure_of
 from mdapp.stress.interference import run_interference
 from mdapp.stress.pattern import Buffer, key_of
 from mdapp.stress.plan import PHASES
 from mdapp.stress.session import Session, run_profile
 
+IO500 = tuple(p for p in PHASES if not p.startswith("ckpt"))
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"max_bytes": 24 << 20, "files": 40, "deadline_s": 0.05, "min_free": 0.0,
          "apis": ("posix",)}
@@ -173,7 +175,7 @@ def test_a_refused_call_makes_the_phase_invalid_and_the_run_goes_on(
         armed[0] = name == phase
 
     monkeypatch.setattr(os, call, refuse)
-    session = run(tmp_path, arm)
+    session = run(tmp_path, arm, phases=IO500)
     armed[0] = False
     bad = [p for p in session.phases if p.errors]
     assert [p.name for p in bad] == [phase] and not bad[0].is_valid
@@ -229,6 +231,31 @@ def test_a_damaged_checkpoint_is_found(tmp_path: Path) -> None:
     bad = [p for p in session.phases if p.mismatches]
     assert [(p.name, p.api, p.mismatches) for p in bad] == [("ckpt-read", "sharded", 1)]
     assert session.exit_code == 1
+
+
+def test_a_full_run_that_could_not_be_valid_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ST9, ST11: within the caps nothing could last 300 s."""
+    monkeypatch.setattr("mdapp.stress.probe.PROBE_S", 0.05)
+    wishes = {k: v for k, v in SMALL.items() if k != "deadline_s"}
+    with pytest.raises(InputError, match=r"easy-write, .* say at least --max-bytes"):
+        run_profile(MPI.COMM_SELF, "full", tmp_path, **wishes)
+    assert names(tmp_path) == [folders.MARKER]
+
+
+def test_a_full_run_with_another_deadline_has_no_figure(tmp_path: Path) -> None:
+    """ST9: a phase is invalid, so there is none; exit code 8."""
+    wishes = {**SMALL, "phases": IO500}
+    session = run_profile(MPI.COMM_SELF, "full", tmp_path, **wishes)
+    assert session.exit_code == 8
+    assert {p.name for p in session.phases if not p.is_valid} == set(TIMED)
+    assert "easy-write is invalid" in session.figures[0].reason
+    for phase in session.phases:                # what is left if the rules were met
+        phase.reasons.clear()
+    figure = figure_of(session.plan, session.phases)
+    assert figure.value == pytest.approx((figure.bandwidth * figure.metadata) ** 0.5)
+    assert "is missing" in figure_of(session.plan, session.phases[1:]).reason
 
 
 # --- folders --------------------------------------------------------------------------------------
