@@ -208,6 +208,8 @@ class Interference:
             sim.run()
         finally:
             sim.close()
+        if sim.ending.stop:             # a run with checkpoints takes signals as a wish to stop
+            raise KeyboardInterrupt
         self.natoms = sim.natoms
         steps = np.diff(marks)
         self.comm.Allreduce(MPI.IN_PLACE, steps, MPI.MAX)

@@ -28,10 +28,13 @@ class Meeting:
     comm : the ranks
     rank, size : of this one, of all
     per_node, nodes : the most ranks that share memory, and how many such groups there are
+    interrupted : set by whoever handles signals; nobody waits any more then, even where the
+        exception of the signal was lost in a callback of a library
     """
 
     def __init__(self, comm: MPI.Intracomm):
         self.comm, self.rank, self.size = comm, comm.rank, comm.size
+        self.interrupted = False
         node = comm.Split_type(MPI.COMM_TYPE_SHARED, comm.rank)
         self.per_node = int(comm.allreduce(node.size, MPI.MAX))
         self.nodes = int(comm.allreduce(int(node.rank == 0)))
@@ -40,7 +43,9 @@ class Meeting:
     def wait(self, request: MPI.Request) -> None:
         """Wait for a request; a signal gets through."""
         began = time.perf_counter()
-        while not request.Test():
+        while not request.Test() or self.interrupted:
+            if self.interrupted:
+                raise KeyboardInterrupt
             if time.perf_counter() - began > EAGER_S:
                 time.sleep(PAUSE_S)
 

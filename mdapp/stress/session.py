@@ -136,17 +136,16 @@ def existing(directory: Path) -> Path:
     return directory
 
 
-class _Interrupted(KeyboardInterrupt):
-    """SIGTERM, where it can be told from Ctrl-C."""
-
-
 @contextlib.contextmanager
 def removed(folder: WorkFolder, meeting: Meeting, keep: bool) -> Iterator[None]:
     """The run's data exist only inside the block, unless they are to be kept; collective."""
     def stop(number: int, frame: Any) -> None:
-        raise _Interrupted
+        meeting.interrupted = True
+        raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    # Who started this may have it ignore Ctrl-C, as for a job in the background.
+    heeded = [s for s in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(s) != signal.SIG_IGN]
+    before = {s: signal.signal(s, stop) for s in heeded}
     try:
         yield
     except BaseException as error:
@@ -156,7 +155,8 @@ def removed(folder: WorkFolder, meeting: Meeting, keep: bool) -> Iterator[None]:
             folder.remove()
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if not keep:
         meeting.on_root(folder.remove)
 
