@@ -20,7 +20,7 @@ from mdapp.validate.bench import Bench
 from mdapp.validate.measure import Fault, Finding, Measure, Worst, below, shown
 
 GRID = 0.01
-HALF = {"double": 0.013, "mixed": 0.9, "single": 0.9, "bf16": 0.9}  # of the grid: differences
+HALF = {"double": 0.0013, "mixed": 0.9, "single": 0.9, "bf16": 0.9}  # of the grid: differences
 NO_FORCE, NO_STEP = 1e-2, 1e-3
 TORTUOUS, TORTUOUS_LEARNED = 1.001, 1.05
 DERIVATIVE, HIGH = 1e-3, 10.0
