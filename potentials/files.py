@@ -210,7 +210,7 @@ def digest_of(arrays: Mapping[str, NDArray[Any]], text: str = "") -> str:
     """Hash of a text and of arrays with their names, kinds and shapes."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(arrays):
-        array = np.asarray(arrays[name])
+        array = np.ascontiguousarray(arrays[name])       # a single number has shape (1,): files ...
         digest.update(f"{name} {array.dtype.str} {array.shape}\0".encode())
-        digest.update(array.tobytes())
+        digest.update(array.tobytes())                   # ... have been written so
     return digest.hexdigest()
