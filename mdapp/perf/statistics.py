@@ -118,10 +118,7 @@ def paired_ratio(
     if n < FEWEST_ROUNDS:
         return Interval(value, math.nan, math.nan)
     drawn = np.random.default_rng(seed).integers(0, n, size=(resamples, n))
-    ratios = np.median(over[drawn], axis=1) / np.median(under[drawn], axis=1)
-    tail = 50.0 * (1.0 - level)
-    low, high = np.percentile(ratios, [tail, 100.0 - tail])
-    return Interval(value, float(low), float(high))
+    return _within(value, np.median(over[drawn], axis=1) / np.median(under[drawn], axis=1), level)
 
 
 def median_interval(
@@ -139,9 +136,7 @@ def median_interval(
     if n < FEWEST_ROUNDS:
         return Interval(value, math.nan, math.nan)
     drawn = np.random.default_rng(seed).integers(0, n, size=(resamples, n))
-    tail = 50.0 * (1.0 - level)
-    low, high = np.percentile(np.median(sample[drawn], axis=1), [tail, 100.0 - tail])
-    return Interval(value, float(low), float(high))
+    return _within(value, np.median(sample[drawn], axis=1), level)
 
 
 def unpaired_ratio(
@@ -170,9 +165,7 @@ def unpaired_ratio(
     draw = np.random.default_rng(seed)
     tops = np.median(over[draw.integers(0, len(over), (resamples, len(over)))], axis=1)
     bottoms = np.median(under[draw.integers(0, len(under), (resamples, len(under)))], axis=1)
-    tail = 50.0 * (1.0 - level)
-    low, high = np.percentile(tops / bottoms, [tail, 100.0 - tail])
-    return Interval(value, float(low), float(high))
+    return _within(value, tops / bottoms, level)
 
 
 def _sample(values: Sequence[float]) -> np.ndarray:
@@ -180,3 +173,10 @@ def _sample(values: Sequence[float]) -> np.ndarray:
     if sample.ndim != 1 or not len(sample):
         raise ValueError("an empty sample has no centre")
     return sample
+
+
+def _within(value: float, resampled: np.ndarray, level: float) -> Interval:
+    """An estimate with the percentiles of its bootstrap distribution."""
+    tail = 50.0 * (1.0 - level)
+    low, high = np.percentile(resampled, [tail, 100.0 - tail])
+    return Interval(value, float(low), float(high))

@@ -11,6 +11,7 @@ what another rank wrote.
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 from time import perf_counter
 
@@ -24,7 +25,7 @@ RECORD = 47008
 RANDOM = 4096
 
 
-class Layout:
+class Layout(ABC):
     """Where operation i of a rank lies.
 
     Attributes
@@ -43,21 +44,21 @@ class Layout:
         self.folder, self.ranks, self.limit = folder, ranks, limit
         self.field = f"{folder.name}/{self.kind}"
 
+    @abstractmethod
     def file(self, rank: int) -> int:
         """Number of the rank's file in the pattern."""
-        raise NotImplementedError
 
+    @abstractmethod
     def path(self, rank: int) -> Path:
         """The rank's file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def offset(self, rank: int, i: int) -> int:
         """Byte at which operation i begins."""
-        raise NotImplementedError
 
+    @abstractmethod
     def extent(self, count: int) -> tuple[int, int]:
         """Files, and bytes of each, after `count` operations of each rank."""
-        raise NotImplementedError
 
 
 class Easy(Layout):

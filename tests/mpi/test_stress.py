@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.decks import melt
+
 RANKS = "-m", "tests.faults.stress_ranks"
 
 
@@ -32,21 +34,7 @@ def test_bad_input_ends_all_ranks_with_one_message(
     assert not (tmp_path / "d").exists()
 
 
-DECK = """
-units = "lj"
-[system]
-lattice = "fcc"
-density = 0.8442
-cells = [5, 5, 5]
-temperature = 1.44
-[potential]
-style = "lj/cut"
-epsilon = 1.0
-sigma = 1.0
-rc = 2.5
-[run]
-steps = 10
-"""
+DECK = melt(5, run="steps = 10")
 
 
 @pytest.mark.parametrize(("ranks", "keys"), [
