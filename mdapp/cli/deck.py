@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mdapp.cli.inputs import load_input
+from mdapp.cli.options import Overrides
 from mdapp.cli.output import write_json
 from mdapp.deck import deck_schema
 from mdapp.deck.toml import dumps_json, dumps_toml
@@ -21,10 +22,7 @@ def deck(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of decks.")
     ] = False,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the deck; repeatable."),
-    ] = None,
+    overrides: Overrides = None,
     json_target: Annotated[
         str | None,
         typer.Option("--json", metavar="FILE", help="Write the answer as JSON (- for stdout)."),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mdapp.cli.options import JSONCopy, JUnitCopy, PageCopy, Pictures
 from mdapp.errors import InputError
 
 
@@ -45,13 +46,10 @@ def plan(
     ] = False,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder of the report.")] = Path("plan"),
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="A copy of the page.")] = None,
-    json_target: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="A copy of the JSON.")] = None,
-    junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="The verdicts as JUnit.")] = None,
-    png: Annotated[bool, typer.Option("--png", help="The pictures as files too.")] = False,
+    html: PageCopy = None,
+    json_target: JSONCopy = None,
+    junit: JUnitCopy = None,
+    png: Pictures = False,
 ) -> int:
     """Predict a large run, with a band, what limits it, and every assumption.
 

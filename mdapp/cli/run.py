@@ -8,6 +8,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from mdapp.cli.inputs import load_input
+from mdapp.cli.options import Overrides, Variables
 from mdapp.cli.output import check_json_target, text_stream, watched, write_json
 from mdapp.cli.progress import Progress
 from mdapp.errors import InputError
@@ -21,15 +22,8 @@ def run(
         int | None,
         typer.Option("--steps", min=0, help="Steps to run, instead of up to run.steps."),
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the deck; repeatable."),
-    ] = None,
-    variables: Annotated[
-        list[str] | None,
-        typer.Option("--var", "-var", metavar="NAME=VALUE",
-                     help="Set an index variable of a LAMMPS script; repeatable."),
-    ] = None,
+    overrides: Overrides = None,
+    variables: Variables = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Folder of the run; default DECKNAME.run."),

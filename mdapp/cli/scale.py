@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdapp.cli.options import JSONCopy, JUnitCopy, Overrides, PageCopy, Pictures, Variables
 from mdapp.cli.output import text_stream
 from mdapp.errors import InputError
 
@@ -49,15 +50,8 @@ def scale(
     warmup: Annotated[
         int | None, typer.Option("--warmup", min=0, help="Steps before it; default up to 100."),
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the deck; repeatable."),
-    ] = None,
-    variables: Annotated[
-        list[str] | None,
-        typer.Option("--var", "-var", metavar="NAME=VALUE",
-                     help="Set an index variable of a LAMMPS script; repeatable."),
-    ] = None,
+    overrides: Overrides = None,
+    variables: Variables = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the order of points.")] = 1,
     oversubscribe: Annotated[
         bool, typer.Option("--oversubscribe", help="Allow more ranks than cores; marked.")] = False,
@@ -96,13 +90,10 @@ def scale(
         Path | None,
         typer.Option("--site", metavar="FILE", help="TOML with header, setup, python of a script."),
     ] = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="A copy of the page.")] = None,
-    json_target: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="A copy of the JSON.")] = None,
-    junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="The verdicts as JUnit.")] = None,
-    png: Annotated[bool, typer.Option("--png", help="The pictures as files too.")] = False,
+    html: PageCopy = None,
+    json_target: JSONCopy = None,
+    junit: JUnitCopy = None,
+    png: Pictures = False,
     number: Annotated[int, typer.Option("--round", hidden=True)] = 1,
     place: Annotated[int, typer.Option("--place", hidden=True)] = 0,
     answer: Annotated[Path | None, typer.Option("--answer", hidden=True)] = None,
